@@ -1,0 +1,34 @@
+//! Texts of the configuration that are checked where they stand, so that a message has their place, line and column.
+
+use serde::de::{Deserializer, Error, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Deserialises a text through `check`, whose error says what is wrong and how to mend it, without the text itself.
+///
+/// # Errors
+/// What `check` says, or that there is no text.
+pub(crate) fn text<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    check: fn(&str) -> Result<T, &'static str>,
+) -> Result<T, D::Error> {
+    // The check runs inside the visitor: outside of it the parser no longer knows where it is.
+    deserializer.deserialize_str(Checked { check, output: PhantomData })
+}
+
+struct Checked<T> {
+    check: fn(&str) -> Result<T, &'static str>,
+    output: PhantomData<T>,
+}
+
+impl<T> Visitor<'_> for Checked<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.check)(text).map_err(E::custom)
+    }
+}

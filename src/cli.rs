@@ -1,0 +1,153 @@
+//! The command line, as text becomes types.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Where the daemon listens unless told otherwise.
+pub const DEFAULT_LISTEN_ADDRESS: &str = "127.0.0.1:10120";
+
+/// Polls prepaid services for their balances and serves them to Prometheus.
+#[derive(Debug, Parser)]
+#[command(name = "balance-exporter", version, about, disable_help_subcommand = true, args_conflicts_with_subcommands = false)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub options: Options,
+    /// Without a command, runs the daemon.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command; they may stand before or after it.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The configuration file
+    #[arg(long = "config.file", value_name = "PATH", default_value = "exporter.yaml", global = true)]
+    pub config_file: PathBuf,
+    /// Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable
+    #[arg(long = "web.listen-address", value_name = "ADDR", default_value = DEFAULT_LISTEN_ADDRESS, global = true, value_parser = listen_address)]
+    pub listen_addresses: Vec<String>,
+    /// Where the metrics are
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
+    pub telemetry_path: String,
+    /// What is logged
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true, ignore_case = true)]
+    pub log_level: LogLevel,
+    /// How it is logged
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text", global = true, ignore_case = true)]
+    pub log_format: LogFormat,
+}
+
+/// What to do instead of running the daemon.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Validate the configuration and the credentials' presence; poll nothing
+    Check,
+    /// Poll once and print what was found; no server
+    Poll {
+        /// The sources to poll; all unless named
+        #[arg(value_name = "SOURCE")]
+        sources: Vec<String>,
+        /// What to print
+        #[arg(long, value_name = "FORMAT", default_value = "table", ignore_case = true)]
+        output: Output,
+    },
+    /// Run the daemon against built-in stand-in providers on loopback; needs no file and no account
+    Demo,
+}
+
+/// How `poll` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// As `/metrics` would show it.
+    Metrics,
+}
+
+/// The least important events that are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What ends the program.
+    Error,
+    /// What a person should look into.
+    Warn,
+    /// What changed.
+    Info,
+    /// Each poll.
+    Debug,
+    /// Each connection.
+    Trace,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What clap has to say about a command line that it does not understand, as one line.
+#[must_use]
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let told =
+        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let told: Vec<_> = told.filter(|line| !line.is_empty()).collect();
+    format!("{}; see --help", told.join("; ").trim_start_matches("error: "))
+}
+
+/// `HOST:PORT`, where a missing host means all addresses of the machine.
+fn listen_address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("no port; write HOST:PORT")?;
+    port.parse::<u16>().map_err(|_| "the port is not a number from 0 to 65535".to_owned())?;
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err("an IPv6 address stands in brackets; write [::1]:10120".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn telemetry_path(text: &str) -> Result<String, &'static str> {
+    if !text.starts_with('/') || text.contains(['?', '#', '%', ' ']) || text.contains(char::is_control) {
+        return Err("not a path; write one such as /metrics");
+    }
+    if text == "/" || text.starts_with("/-/") {
+        return Err("the path is taken by another page; write one such as /metrics");
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_stand_before_or_after_the_command() {
+        for line in [["x", "--config.file", "a.yaml", "check"], ["x", "check", "--config.file", "a.yaml"]] {
+            let cli = Cli::try_parse_from(line).expect("a good line");
+            assert_eq!(cli.options.config_file, PathBuf::from("a.yaml"), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn listen_addresses_are_checked() {
+        assert_eq!(listen_address(":9").as_deref(), Ok(":9"));
+        assert_eq!(listen_address("[::1]:0").as_deref(), Ok("[::1]:0"));
+        assert_eq!(listen_address("localhost:80").as_deref(), Ok("localhost:80"));
+        for bad in ["10120", "host", "::1:80", "host:65536", "host:"] {
+            assert!(listen_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_telemetry_path_leaves_room_for_the_other_pages() {
+        assert_eq!(telemetry_path("/a/b").as_deref(), Ok("/a/b"));
+        for bad in ["metrics", "/", "/-/ready", "/a b", "/a?b", ""] {
+            assert!(telemetry_path(bad).is_err(), "{bad}");
+        }
+    }
+}

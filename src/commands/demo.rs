@@ -1,0 +1,189 @@
+//! `demo`: the ordinary daemon against stand-in providers on loopback, in a world where time runs faster.
+
+use super::{Failed, daemon, print, runtime};
+use crate::assemble::assemble;
+use crate::cli::Options;
+use crate::config::Config;
+use crate::standin::adstat::{Books, Cabinet};
+use crate::standin::atisu::{Exchange, Wallet};
+use crate::standin::mysmpp::{Account, Gateway};
+use crate::standin::{Service, StandIn};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How much faster the demo's world goes: an hour of it is 30 seconds.
+const SPEED: f64 = 120.0;
+/// How often the world moves on.
+const STEP: Duration = Duration::from_millis(250);
+
+pub(super) fn run(options: &Options) -> Result<(), Failed> {
+    runtime()?.block_on(async {
+        let world = World::new();
+        let cannot = |error| Failed::other(format!("cannot start a stand-in provider on loopback: {error}"));
+        let ads = start(world.ads.clone()).await.map_err(cannot)?;
+        let sms = start(world.sms.clone()).await.map_err(cannot)?;
+        let freight = start(world.freight.clone()).await.map_err(cannot)?;
+        let text = configuration(&ads, &sms, &freight);
+        print(&format!(
+            "# The demo polls stand-in providers, in whose world an hour is 30 seconds, with this configuration:\n{text}"
+        ))?;
+        let mut config = Config::from_text(Path::new("demo.yaml"), &text)?;
+        for source in &mut config.sources {
+            // A proxy from the environment does not lead to this machine's loopback.
+            source.network.direct = true;
+        }
+        let sources = assemble(config).map_err(Failed::other)?;
+        tokio::select! {
+            ended = daemon::serve(sources, options) => ended,
+            () = turn(&world) => Ok(()),
+        }
+    })
+}
+
+async fn start(service: impl Service) -> std::io::Result<StandIn> {
+    StandIn::start(service).await
+}
+
+fn configuration(ads: &StandIn, sms: &StandIn, freight: &StandIn) -> String {
+    let (ads, sms, freight) = (ads.url("/api/"), sms.url("/json/balance.php"), freight.url("/v1.0/balance"));
+    format!(
+        "defaults:
+  interval: 2s
+  max_age: 20s
+sources:
+  - name: ads
+    provider:
+      adstat:
+        url: {ads}
+        login: {{username: demo, password: demo}}
+        account_currency: EUR
+    low:
+      amount: {{warning: 200, critical: 50}}
+      accounts: {{ACC0002: {{critical: 20}}}}
+  - name: sms
+    provider:
+      mysmpp:
+        url: {sms}
+        login: demo
+        password: demo
+    low:
+      amount: {{warning: 5000}}
+      sms: {{warning: 5000}}
+      areas: {{Tele2: {{critical: 1000}}}}
+  - name: freight
+    provider:
+      atisu:
+        url: {freight}
+        token: demo
+        ati_code: \"64357\"
+    low:
+      amount: {{warning: 100, critical: 20}}
+"
+    )
+}
+
+/// The providers of the demo.
+struct World {
+    ads: Cabinet,
+    sms: Gateway,
+    freight: Exchange,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self {
+            ads: Cabinet::new("demo", "demo"),
+            sms: Gateway::with_login("demo", "demo"),
+            freight: Exchange::new("demo", "64357"),
+        };
+        world.set(0.0);
+        world
+    }
+
+    /// Puts the world at this many hours after its beginning.
+    fn set(&self, hours: f64) {
+        self.ads.set(books(hours));
+        self.sms.set(account(hours));
+        self.freight.set(wallet(hours));
+    }
+}
+
+/// Moves the world on for as long as the demo runs.
+async fn turn(world: &World) {
+    let began = Instant::now();
+    let mut steps = tokio::time::interval(STEP);
+    steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut token_hour = 0.0;
+    loop {
+        steps.tick().await;
+        let hours = began.elapsed().as_secs_f64() * SPEED / 3600.0;
+        world.set(hours);
+        // An access token lives an hour.
+        if hours.floor() > token_hour {
+            token_hour = hours.floor();
+            world.ads.expire_access();
+        }
+    }
+}
+
+/// A balance that falls evenly from `full` to `rest` within so many hours, and is then topped up.
+fn falling(hours: f64, full: f64, rest: f64, within: f64) -> f64 {
+    let passed = hours.rem_euclid(within) / within;
+    cents(full - (full - rest) * passed)
+}
+
+fn cents(amount: f64) -> f64 {
+    (amount * 100.0).round() / 100.0
+}
+
+/// Whether it is the last of every so many hours, in which a provider is out of order.
+fn failing_hour(hours: f64, every: f64) -> bool {
+    hours.rem_euclid(every) >= every - 1.0
+}
+
+fn books(hours: f64) -> Books {
+    Books {
+        available: falling(hours, 900.0, 30.0, 7.0),
+        active: falling(hours, 250.0, 100.0, 3.0),
+        currency: "EUR".to_owned(),
+        accounts: vec![
+            ("ACC0001".to_owned(), "Магазин «Ромашка»".to_owned(), falling(hours, 400.0, 150.0, 5.0)),
+            ("ACC0002".to_owned(), "Coffee & Co".to_owned(), falling(hours, 120.0, 5.0, 4.0)),
+        ],
+        outage: failing_hour(hours, 9.0).then_some(503),
+    }
+}
+
+fn account(hours: f64) -> Account {
+    let money = falling(hours, 19023.9, 900.0, 6.0);
+    let count = |price: f64| format!("{:.0}", (money / price).floor());
+    let row = |area: &str, count: String| ("sms".to_owned(), area.to_owned(), count);
+    Account {
+        money: format!("{money}"),
+        currency: "RUR".to_owned(),
+        information: vec![row("Tele2", count(1.9)), row("МТС ", count(2.6)), row("Россия", "Безлимит".to_owned())],
+        error: failing_hour(hours, 4.0).then(|| "Ваш аккаунт заблокирован".to_owned()),
+    }
+}
+
+fn wallet(hours: f64) -> Wallet {
+    let balance = falling(hours, 600.0, 0.0, 8.0);
+    Wallet { balance, id: 4711, common: false, forbidden: balance < 50.0, outage: failing_hour(hours, 11.0).then_some(504) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_world_falls_is_topped_up_fails_and_forbids() {
+        assert!(books(1.0).available < books(0.0).available);
+        assert!(books(7.0).available > books(6.9).available);
+        assert_eq!(
+            (account(2.9).error.is_some(), account(3.5).error.is_some(), account(4.0).error.is_some()),
+            (false, true, false)
+        );
+        assert_eq!((wallet(1.0).forbidden, wallet(7.9).forbidden, wallet(8.0).forbidden), (false, true, false));
+    }
+}

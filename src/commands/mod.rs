@@ -1,0 +1,112 @@
+//! What each command does, and with which exit code the program ends.
+
+mod check;
+mod daemon;
+mod demo;
+mod poll;
+
+use crate::cli::{self, Cli, Command, Options};
+use crate::config::{Config, ConfigError};
+use crate::log;
+use clap::Parser;
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+use tokio::runtime::Runtime;
+
+/// Enough for the server and a long parse at the same time; the program mostly waits.
+const WORKERS: usize = 2;
+/// Names are resolved on blocking threads; this many hanging look-ups hold up the next.
+const BLOCKING_THREADS: usize = 64;
+
+/// Why a command ended badly: one line for people, and an exit code.
+struct Failed {
+    code: u8,
+    line: String,
+}
+
+impl Failed {
+    /// Exit code 1: anything without a code of its own.
+    fn other(line: impl Display) -> Self {
+        Self { code: 1, line: line.to_string() }
+    }
+
+    /// Exit code 2: the command line is not understood.
+    fn usage(line: impl Display) -> Self {
+        Self { code: 2, line: line.to_string() }
+    }
+}
+
+/// Exit code 78, `EX_CONFIG`: a restart would not help.
+impl From<ConfigError> for Failed {
+    fn from(error: ConfigError) -> Self {
+        Self { code: 78, line: error.to_string() }
+    }
+}
+
+/// Runs the program as the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let ended = match Cli::try_parse() {
+        Ok(cli) => dispatch(cli),
+        // Help and version are what was asked for.
+        Err(asked) if !asked.use_stderr() => print(&asked.render().to_string()),
+        Err(error) => Err(Failed::usage(cli::one_line(&error))),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed { code, line }) => {
+            // Nobody is left to tell where standard error is closed.
+            let _ = writeln!(std::io::stderr(), "balance-exporter: {line}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn dispatch(Cli { options, command }: Cli) -> Result<(), Failed> {
+    leave_no_core()?;
+    log::start(options.log_level, options.log_format);
+    match command {
+        None => daemon::run(&options),
+        Some(Command::Check) => check::run(&options),
+        Some(Command::Poll { sources, output }) => poll::run(&options, &sources, output),
+        Some(Command::Demo) => demo::run(&options),
+    }
+}
+
+/// A core file would hold every secret.
+fn leave_no_core() -> Result<(), Failed> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .and_then(|()| setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }))
+        .map_err(|error| Failed::other(format!("cannot switch core files off: {error}")))
+}
+
+fn load(options: &Options) -> Result<Config, Failed> {
+    let config = Config::load(&options.config_file)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
+}
+
+fn runtime() -> Result<Runtime, Failed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::other(format!("cannot start: {error}")))
+}
+
+/// Writes to standard output what was asked for.
+fn print(text: &str) -> Result<(), Failed> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match written {
+        // Whoever reads has seen enough, as in `poll | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failed::other(format!("cannot write to standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,202 @@
+//! `poll`: each source once, then a table, JSON or the metrics.
+
+use super::{Failed, load, print, runtime};
+use crate::assemble::{Ready, assemble};
+use crate::cli::{Options, Output};
+use crate::config::Config;
+use crate::domain::{Amount, AmountKind, Answer, Failure, Reading, Wallet};
+use crate::exposition::Exposition;
+use crate::human::{low_mark, row};
+use crate::store::{About, Moment, Outcome, Store};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sources that are polled at a time.
+const AT_A_TIME: usize = 50;
+
+/// How the poll of one source went.
+struct Polled {
+    about: About,
+    ended: Moment,
+    took: Duration,
+    result: Result<Answer, Failure>,
+}
+
+pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result<(), Failed> {
+    let mut config = load(options)?;
+    choose(&mut config, names)?;
+    let sources = assemble(config).map_err(Failed::other)?;
+    let polled = runtime()?.block_on(poll_all(sources));
+    print(&match output {
+        Output::Table => table(&polled),
+        Output::Json => as_json(&polled),
+        Output::Metrics => metrics(&polled)?,
+    })?;
+    let failed: Vec<&str> = polled.iter().filter(|polled| polled.result.is_err()).map(|polled| &*polled.about.name).collect();
+    if failed.is_empty() { Ok(()) } else { Err(Failed::other(format!("failed: {}", failed.join(", ")))) }
+}
+
+fn choose(config: &mut Config, names: &[String]) -> Result<(), Failed> {
+    if let Some(unknown) = names.iter().find(|name| !config.sources.iter().any(|source| *source.name == ***name)) {
+        let known: Vec<&str> = config.sources.iter().map(|source| &*source.name).collect();
+        return Err(Failed::usage(format!("no source is named {unknown}; the configuration has {}", known.join(", "))));
+    }
+    config.sources.retain(|source| names.is_empty() || names.iter().any(|name| **name == *source.name));
+    Ok(())
+}
+
+/// Polls every source once. The order stays.
+async fn poll_all(sources: Vec<Ready>) -> Vec<Polled> {
+    let mut progress = Progress::of(sources.len());
+    let polls = sources.into_iter().enumerate().map(|(i, Ready { about, target })| async move {
+        let begun = Moment::now();
+        let result = target.poll().await;
+        let ended = Moment::now();
+        (i, Polled { about, ended, took: ended.instant - begun.instant, result })
+    });
+    let mut polls = futures_util::stream::iter(polls).buffer_unordered(AT_A_TIME);
+    let mut polled = Vec::new();
+    while let Some(done) = polls.next().await {
+        polled.push(done);
+        progress.show(polled.len());
+    }
+    progress.clear();
+    polled.sort_by_key(|(i, _)| *i);
+    polled.into_iter().map(|(_, polled)| polled).collect()
+}
+
+/// A line on the terminal that says how far it is; nothing where standard error is not a terminal.
+struct Progress {
+    total: usize,
+    shown: bool,
+}
+
+impl Progress {
+    fn of(total: usize) -> Self {
+        let mut progress = Self { total, shown: std::io::stderr().is_terminal() };
+        progress.show(0);
+        progress
+    }
+
+    fn show(&mut self, done: usize) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\rpolled {done} of {}", self.total);
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+fn table(polled: &[Polled]) -> String {
+    let head = ["SOURCE", "PROVIDER", "READING", "OF", "FIGURE", "UNIT", ""].map(str::to_owned);
+    let mut rows = vec![head];
+    let mut failures = Vec::new();
+    for Polled { about, result, .. } in polled {
+        match result {
+            Ok(answer) => rows.extend(answer.readings.iter().map(|reading| {
+                let row = row(reading, &about.low);
+                let mark = row.low.map(low_mark).unwrap_or_default();
+                [
+                    about.name.to_string(),
+                    about.provider.to_owned(),
+                    row.what.to_owned(),
+                    row.of,
+                    row.figure,
+                    row.unit,
+                    mark.to_owned(),
+                ]
+            })),
+            Err(Failure { reason, detail, .. }) => {
+                failures.push(format!("{} ({}) failed: {}: {detail}\n", about.name, about.provider, reason.as_str()));
+            }
+        }
+    }
+    let table = if rows.len() == 1 { String::new() } else { aligned(&rows) };
+    table + &failures.concat()
+}
+
+/// Columns as wide as their widest cell; the figures stand to the right.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    const FIGURE: usize = 4;
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match column {
+            FIGURE => format!("{cell:>width$}"),
+            _ => format!("{cell:<width$}"),
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn as_json(polled: &[Polled]) -> String {
+    let sources: Vec<Value> = polled.iter().map(source_json).collect();
+    format!("{:#}\n", json!({ "sources": sources }))
+}
+
+fn source_json(polled: &Polled) -> Value {
+    let (readings, failure) = match &polled.result {
+        Ok(answer) => (answer.readings.iter().map(reading_json).collect(), Value::Null),
+        Err(failure) => (Vec::new(), json!({"reason": failure.reason.as_str(), "detail": failure.detail})),
+    };
+    json!({
+        "source": &*polled.about.name,
+        "provider": polled.about.provider,
+        "up": polled.result.is_ok(),
+        "failure": failure,
+        "duration_seconds": polled.took.as_secs_f64(),
+        "readings": readings,
+    })
+}
+
+fn reading_json(reading: &Reading) -> Value {
+    match reading {
+        Reading::Amount(Amount { kind, account, currency, amount }) => {
+            let kind = match kind {
+                AmountKind::Available => "available_amount",
+                AmountKind::Active => "active_amount",
+                AmountKind::Total => "total_amount",
+            };
+            json!({"reading": kind, "account": account.as_str(), "currency": currency.as_str(), "amount": amount})
+        }
+        // JSON has no infinity, so an unlimited count is null and says so.
+        Reading::Sms { sms_type, area, available } => {
+            json!({"reading": "sms_available", "sms_type": sms_type.as_str(), "area": area.as_str(), "count": available, "unlimited": available.is_infinite()})
+        }
+        Reading::AccountName { account, name } => {
+            json!({"reading": "account_info", "account": account.as_str(), "name": name.as_str()})
+        }
+        Reading::Wallet(Wallet { account, kind, contact_id, department_id, firm_id }) => json!({
+            "reading": "wallet_info",
+            "account": account.as_str(),
+            "wallet": kind.map_or("", |kind| kind.as_str()),
+            "contact_id": contact_id.as_str(),
+            "department_id": department_id.as_str(),
+            "firm_id": firm_id.as_str(),
+        }),
+        Reading::OperationsForbidden { account, forbidden } => {
+            json!({"reading": "operations_forbidden", "account": account.as_str(), "forbidden": forbidden})
+        }
+    }
+}
+
+fn metrics(polled: &[Polled]) -> Result<String, Failed> {
+    let now = Moment::now();
+    let exposition = Arc::new(Exposition::new(now.wall).map_err(Failed::other)?);
+    let store = Store::new(exposition.clone());
+    for Polled { about, ended, took, result } in polled {
+        store.add(about.clone());
+        store.record(&about.name, Outcome { ended: *ended, took: *took, result: result.clone(), next: ended.instant });
+    }
+    Ok(String::from_utf8_lossy(&exposition.plain(now.instant).balances).into_owned())
+}

@@ -1,0 +1,128 @@
+//! The page that Prometheus reads. Each source's lines are rendered when a poll ends; a scrape only copies them.
+//!
+//! It sees the store's states and the domain, and knows no provider.
+
+mod family;
+mod gzip;
+mod own;
+mod render;
+
+use crate::store::{Observer, SourceState};
+use bytes::Bytes;
+use family::Family;
+use own::Own;
+use render::Rendered;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
+use tokio::time::Instant;
+
+pub use own::REVISION;
+
+/// The media type of the page.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A page in two parts to be sent one after the other: the balances, shared by all scrapes, and what is of this moment.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Shared, not copied.
+    pub balances: Bytes,
+    /// Of this scrape alone.
+    pub own: Bytes,
+}
+
+/// All sources' lines, and the page made of them.
+pub struct Exposition {
+    board: Mutex<Board>,
+    own: Own,
+}
+
+#[derive(Default)]
+struct Board {
+    sources: BTreeMap<Arc<str>, Arc<Rendered>>,
+    /// Rises with each change.
+    version: u64,
+    page: Option<Arc<Balances>>,
+}
+
+/// The balances' part of a page.
+struct Balances {
+    version: u64,
+    /// When some readings on it become too old.
+    valid_until: Option<Instant>,
+    plain: Bytes,
+    gzip: OnceLock<gzip::Opening>,
+}
+
+impl Exposition {
+    /// An empty page. `loaded` is when the running configuration was read.
+    ///
+    /// # Errors
+    /// When the program's own metrics contradict each other.
+    pub fn new(loaded: SystemTime) -> Result<Self, prometheus::Error> {
+        Ok(Self { board: Mutex::default(), own: Own::new(loaded)? })
+    }
+
+    /// The page as text.
+    #[must_use]
+    pub fn plain(&self, now: Instant) -> Page {
+        Page { balances: self.balances(now).plain.clone(), own: self.own.text().into() }
+    }
+
+    /// The page as one gzip stream.
+    #[must_use]
+    pub fn gzip(&self, now: Instant) -> Page {
+        let balances = self.balances(now);
+        let opening = balances.gzip.get_or_init(|| gzip::Opening::new(&balances.plain));
+        Page { balances: opening.bytes.clone(), own: opening.close(self.own.text().as_bytes()) }
+    }
+
+    fn balances(&self, now: Instant) -> Arc<Balances> {
+        let (sources, version) = {
+            let board = self.lock();
+            if let Some(page) = board.page.as_ref().filter(|page| page.is_good(board.version, now)) {
+                return page.clone();
+            }
+            (board.sources.values().cloned().collect::<Vec<_>>(), board.version)
+        };
+        // Copied outside the lock: polls that end meanwhile do not wait.
+        let page = Arc::new(Balances::copy(&sources, version, now));
+        self.lock().page = Some(page.clone());
+        page
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Exposition {
+    fn changed(&self, state: &SourceState) {
+        let rendered = Arc::new(render::render(state, Instant::now()));
+        let mut board = self.lock();
+        board.sources.insert(state.about.name.clone(), rendered);
+        board.version += 1;
+    }
+}
+
+impl Balances {
+    fn is_good(&self, version: u64, now: Instant) -> bool {
+        self.version == version && self.valid_until.is_none_or(|until| now < until)
+    }
+
+    fn copy(sources: &[Arc<Rendered>], version: u64, now: Instant) -> Self {
+        let mut plain = Vec::new();
+        for family in Family::ALL {
+            let lines = || sources.iter().map(|source| source.lines(family, now));
+            let length: usize = lines().map(<[u8]>::len).sum();
+            // A family without a series has no header either.
+            if length > 0 {
+                plain.reserve(family.header().len() + length);
+                plain.extend_from_slice(family.header().as_bytes());
+                lines().for_each(|lines| plain.extend_from_slice(lines));
+            }
+        }
+        let valid_until = sources.iter().filter_map(|source| source.expires).filter(|at| now < *at).min();
+        Self { version, valid_until, plain: plain.into(), gzip: OnceLock::new() }
+    }
+}

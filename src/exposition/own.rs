@@ -1,0 +1,97 @@
+//! The program's own metrics, gathered afresh for each scrape: build, configuration and process.
+
+use super::render::epoch_seconds;
+use procfs::WithCurrentSystemInfo;
+use procfs::process::{LimitValue, Process};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Counter, Gauge, Opts, Registry, TextEncoder};
+use std::time::SystemTime;
+
+/// The commit that the program was built from.
+pub const REVISION: &str = env!("BALANCE_EXPORTER_REVISION");
+
+/// The registry of what is not a balance.
+pub(super) struct Own {
+    registry: Registry,
+}
+
+impl Own {
+    /// `loaded` is when the running configuration was read.
+    pub(super) fn new(loaded: SystemTime) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let build = Opts::new("balance_exporter_build_info", "The version and the commit of this program.");
+        registry
+            .register(gauge(build.const_label("version", env!("CARGO_PKG_VERSION")).const_label("revision", REVISION), 1.0)?)?;
+        let good =
+            Opts::new("balance_exporter_config_last_reload_successful", "Whether the last load of the configuration succeeded.");
+        registry.register(gauge(good, 1.0)?)?;
+        let name = "balance_exporter_config_last_reload_success_timestamp_seconds";
+        registry.register(gauge(Opts::new(name, "When the running configuration was loaded."), epoch_seconds(loaded))?)?;
+        registry.register(Box::new(ThisProcess))?;
+        Ok(Self { registry })
+    }
+
+    /// The lines of these metrics.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        // A family without a series is the only error of the encoder, and there is none.
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "cannot encode the program's own metrics");
+        }
+        text
+    }
+}
+
+fn gauge(opts: Opts, value: f64) -> Result<Box<Gauge>, prometheus::Error> {
+    let gauge = Gauge::with_opts(opts)?;
+    gauge.set(value);
+    Ok(Box::new(gauge))
+}
+
+/// The usual process metrics. The `prometheus` crate's own collector counts processor time in whole seconds.
+struct ThisProcess;
+
+impl Collector for ThisProcess {
+    fn desc(&self) -> Vec<&Desc> {
+        // Registered unchecked: the metrics are made anew at each collection.
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let metrics = Process::myself().ok().map(|process| process_metrics(&process)).unwrap_or_default();
+        metrics.iter().flat_map(|metric| metric.collect()).collect()
+    }
+}
+
+/// Whatever of the process can be read; what cannot is left out.
+#[expect(clippy::cast_precision_loss, reason = "gauges are f64")]
+fn process_metrics(process: &Process) -> Vec<Box<dyn Collector>> {
+    let mut metrics: Vec<Box<dyn Collector>> = Vec::new();
+    let mut add = |name: &str, help: &str, value: Option<f64>| {
+        let metric = value.and_then(|value| gauge(Opts::new(name, help), value).ok());
+        metrics.extend(metric.map(|gauge| -> Box<dyn Collector> { gauge }));
+    };
+    let stat = process.stat().ok();
+    let ticks = procfs::ticks_per_second() as f64;
+    add("process_open_fds", "Number of open file descriptors.", process.fd_count().ok().map(|n| n as f64));
+    let limit = process.limits().ok().map(|limits| match limits.max_open_files.soft_limit {
+        LimitValue::Value(limit) => limit as f64,
+        LimitValue::Unlimited => f64::INFINITY,
+    });
+    add("process_max_fds", "Maximum number of open file descriptors.", limit);
+    add("process_virtual_memory_bytes", "Virtual memory size in bytes.", stat.as_ref().map(|stat| stat.vsize as f64));
+    let resident = stat.as_ref().map(|stat| stat.rss_bytes().get() as f64);
+    add("process_resident_memory_bytes", "Resident memory size in bytes.", resident);
+    add("process_threads", "Number of threads.", stat.as_ref().map(|stat| stat.num_threads as f64));
+    let boot = procfs::boot_time_secs().ok().map(|secs| secs as f64);
+    let started = stat.as_ref().zip(boot).map(|(stat, boot)| boot + stat.starttime as f64 / ticks);
+    add("process_start_time_seconds", "Start time of the process since the epoch, in seconds.", started);
+    if let (Some(stat), Ok(seconds)) =
+        (&stat, Counter::new("process_cpu_seconds_total", "User and system processor time, in seconds."))
+    {
+        seconds.inc_by((stat.utime + stat.stime) as f64 / ticks);
+        metrics.push(Box::new(seconds));
+    }
+    metrics
+}

@@ -1,0 +1,251 @@
+//! The network: reqwest with our own bounds on time, size and redirects.
+//!
+//! It owns how an error of the libraries becomes a reason. It shows no address: a query can carry a secret.
+
+use super::{Http, Request, Response, parse_retry_after};
+use crate::domain::{Failure, Reason};
+use crate::secret::Secret;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use reqwest::Method;
+use reqwest::header::{LOCATION, RETRY_AFTER};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// The largest body that is read, in bytes after decompression.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+/// How many redirects within one origin are followed.
+const REDIRECT_LIMIT: usize = 5;
+/// How long an idle connection is kept: long enough for the calls of one poll, short enough to be gone before the next.
+const IDLE: Duration = Duration::from_secs(10);
+/// `User-Agent` of calls whose provider demands no other.
+const USER_AGENT: &str = concat!("balance-exporter/", env!("CARGO_PKG_VERSION"));
+
+/// How a source reaches the network.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// Overrides the proxy variables of the environment. Its address can hold a password.
+    pub proxy: Option<Secret>,
+    /// Root certificates beside those of the system.
+    pub extra_roots: Option<ExtraRoots>,
+    /// Whether the proxy variables of the environment are ignored.
+    pub direct: bool,
+}
+
+/// Root certificates read from a file.
+#[derive(Debug, Clone)]
+pub struct ExtraRoots {
+    path: PathBuf,
+    certificates: Arc<[CertificateDer<'static>]>,
+}
+
+impl ExtraRoots {
+    /// Reads all certificates of a PEM file.
+    ///
+    /// # Errors
+    /// What is wrong with the file and how to mend it.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let certificates = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| format!("cannot read certificates from {}: {error}; name a PEM file", path.display()))?;
+        let mut probe = rustls::RootCertStore::empty();
+        if certificates.is_empty() || certificates.iter().any(|certificate| probe.add(certificate.clone()).is_err()) {
+            return Err(format!("{} holds no usable certificate; name a PEM file of root certificates", path.display()));
+        }
+        Ok(Self { path: path.to_owned(), certificates: certificates.into() })
+    }
+}
+
+/// Reads the address of a proxy.
+///
+/// # Errors
+/// What is wrong, without the address: it can hold a password.
+pub fn check_proxy(address: &str) -> Result<Url, String> {
+    let parsed = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    parsed.ok_or_else(|| "not the address of a proxy; write http://HOST:PORT".to_owned())
+}
+
+/// Makes the clients of all sources. Sources that reach the network in the same way share connections and certificates.
+#[derive(Default)]
+pub struct Clients {
+    made: HashMap<(Option<String>, Option<PathBuf>, bool), reqwest::Client>,
+    system_roots: Option<rustls::RootCertStore>,
+}
+
+impl Clients {
+    /// A client for one source; `timeout` bounds each of its calls from the first byte sent to the last byte read.
+    ///
+    /// # Errors
+    /// When the TLS or proxy settings cannot be used.
+    pub fn client(&mut self, network: &Network, timeout: Duration) -> Result<Client, reqwest::Error> {
+        let proxy = network.proxy.as_ref().map(|proxy| proxy.expose().to_owned());
+        let key = (proxy, network.extra_roots.as_ref().map(|roots| roots.path.clone()), network.direct);
+        if let Some(client) = self.made.get(&key) {
+            return Ok(Client { client: client.clone(), timeout });
+        }
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls(network.extra_roots.as_ref()))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent(USER_AGENT)
+            .pool_idle_timeout(IDLE);
+        if let Some(address) = &key.0 {
+            builder = builder.proxy(reqwest::Proxy::all(address)?);
+        } else if network.direct {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build()?;
+        self.made.insert(key, client.clone());
+        Ok(Client { client, timeout })
+    }
+
+    fn tls(&mut self, extra: Option<&ExtraRoots>) -> rustls::ClientConfig {
+        // A machine without system roots still polls what `ca_file` vouches for; anything else then fails with `tls`.
+        let mut roots = self.system_roots.get_or_insert_with(system_roots).clone();
+        roots.add_parsable_certificates(extra.into_iter().flat_map(|extra| extra.certificates.iter().cloned()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        #[expect(clippy::expect_used, reason = "ring supports both versions of TLS that rustls knows")]
+        let versions = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the TLS versions fit the provider");
+        versions.with_root_certificates(roots).with_no_client_auth()
+    }
+}
+
+fn system_roots() -> rustls::RootCertStore {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// The client of one source.
+pub struct Client {
+    client: reqwest::Client,
+    timeout: Duration,
+}
+
+impl Http for Client {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>> {
+        async move {
+            let timeout = self.timeout;
+            tokio::time::timeout(timeout, self.follow(&request)).await.unwrap_or_else(|_| {
+                Err(Failure::new(Reason::Timeout, format!("no whole answer within {}", humantime::format_duration(timeout))))
+            })
+        }
+        .boxed()
+    }
+}
+
+impl Client {
+    /// Sends the request, and again to wherever a redirect within its origin points.
+    async fn follow(&self, request: &Request) -> Result<Response, Failure> {
+        let mut url = request.url.clone();
+        for _ in 0..=REDIRECT_LIMIT {
+            let response = self.send_once(request, &url).await?;
+            match redirect_within_origin(request, &url, &response) {
+                Some(next) => url = next,
+                None => return read(response).await,
+            }
+        }
+        Err(Failure::new(Reason::Redirect, format!("more than {REDIRECT_LIMIT} redirects")))
+    }
+
+    async fn send_once(&self, request: &Request, url: &Url) -> Result<reqwest::Response, Failure> {
+        let send = || {
+            let mut builder = self.client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+            if let Some(body) = &request.body {
+                builder = builder.body(body.clone());
+            }
+            builder.send()
+        };
+        let response = match send().await {
+            Err(error) if request.retry_reset && broke(&error) => send().await,
+            response => response,
+        };
+        response.map_err(|error| failure_of(&error))
+    }
+}
+
+/// Only a `GET` is sent again, and only to the scheme, host and port it was meant for: its headers carry credentials.
+fn redirect_within_origin(request: &Request, url: &Url, response: &reqwest::Response) -> Option<Url> {
+    if request.method != Method::GET || !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let next = url.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()?;
+    (next.origin() == url.origin() && next.username().is_empty() && next.password().is_none()).then_some(next)
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Response, Failure> {
+    let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => break,
+            Ok(Some(chunk)) if body.len() + chunk.len() <= BODY_LIMIT => body.extend_from_slice(&chunk),
+            // The status has said what matters; the body would only have told it in words.
+            _ if !status.is_success() => break,
+            Ok(Some(_)) => return Err(Failure::new(Reason::TooLarge, "the body is over 1 MiB")),
+            Err(error) => return Err(failure_of(&error)),
+        }
+    }
+    Ok(Response { status, retry_after, body })
+}
+
+fn failure_of(error: &reqwest::Error) -> Failure {
+    let reason = reason_of(error);
+    // The innermost error is the one that tells; the outer ones print the address.
+    let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
+    Failure::new(reason, if cause.is_empty() { "no answer".to_owned() } else { cause })
+}
+
+fn reason_of(error: &reqwest::Error) -> Reason {
+    if error.is_timeout() {
+        return Reason::Timeout;
+    }
+    if error.is_dns() {
+        return Reason::Dns;
+    }
+    if chain(error).any(<dyn Error>::is::<rustls::Error>) {
+        return Reason::Tls;
+    }
+    if broke(error) {
+        return Reason::Connect;
+    }
+    let unreadable = chain(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse));
+    if unreadable || error.is_decode() { Reason::Decode } else { Reason::Connect }
+}
+
+/// The errors beneath `error`, outermost first.
+fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| beneath(*cause))
+}
+
+fn beneath<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // `source` of an I/O error passes over the error it wraps.
+    match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => cause.source(),
+    }
+}
+
+/// Whether the peer gave the connection up before the answer was whole.
+fn broke(error: &reqwest::Error) -> bool {
+    chain(error).any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let reset =
+            matches!(io, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted));
+        reset
+            || cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(|hyper| hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled())
+    })
+}

@@ -1,0 +1,133 @@
+//! Figures, times, durations and readings as people read them.
+
+use crate::domain::{Amount, AmountKind, Low, Reading, Severity, Thresholds, Wallet};
+use std::time::{Duration, SystemTime};
+
+/// A figure with its thousands grouped and at most two decimals where it is one or more: `1,234.56`; `∞` where it is unlimited.
+#[must_use]
+pub fn figure(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "∞" } else { "-∞" }.to_owned();
+    }
+    let value = value + 0.0;
+    // Rounding a small balance to 0.00 would say that it is empty.
+    let text = if value.fract() == 0.0 || value.abs() < 1.0 { value.to_string() } else { format!("{value:.2}") };
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    let mut grouped = String::new();
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    fraction.map_or_else(|| format!("{sign}{grouped}"), |fraction| format!("{sign}{grouped}.{fraction}"))
+}
+
+/// A duration in its largest unit, rounded down: `12 s`, `3 min`, `5 h`, `2 d`.
+#[must_use]
+pub fn duration(duration: Duration) -> String {
+    match duration.as_secs() {
+        secs @ 0..60 => format!("{secs} s"),
+        secs @ 60..3600 => format!("{} min", secs / 60),
+        secs @ 3600..86400 => format!("{} h", secs / 3600),
+        secs => format!("{} d", secs / 86400),
+    }
+}
+
+/// A time in UTC to the second: `2026-01-31 12:00:00 UTC`.
+#[must_use]
+pub fn time(at: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(at).to_string();
+    text.replacen('T', " ", 1).replace('Z', " UTC")
+}
+
+/// A reading as a row of a table. The texts are not escaped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What was read.
+    pub what: &'static str,
+    /// The account or the area; empty for the source itself.
+    pub of: String,
+    /// A number, or the text that was read.
+    pub figure: String,
+    /// The currency or the type of messages.
+    pub unit: String,
+    /// How low it is; absent where it is not.
+    pub low: Option<Severity>,
+}
+
+/// What is said of a low figure.
+#[must_use]
+pub const fn low_mark(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Warning => "low",
+        Severity::Critical => "critically low",
+    }
+}
+
+/// Makes a row of a reading.
+#[must_use]
+pub fn row(reading: &Reading, low: &Low) -> Row {
+    let none = Thresholds::default();
+    let text = |what, of: &dyn ToString, text: &str| Row {
+        what,
+        of: of.to_string(),
+        figure: text.to_owned(),
+        unit: String::new(),
+        low: None,
+    };
+    let (what, of, value, unit, thresholds) = match reading {
+        Reading::Amount(Amount { kind, account, currency, amount }) => {
+            let (what, thresholds) = match kind {
+                AmountKind::Available => ("available", low.of_account(account)),
+                AmountKind::Active => ("active", none),
+                AmountKind::Total => ("total", none),
+            };
+            (what, account, *amount, currency, thresholds)
+        }
+        Reading::Sms { sms_type, area, available } => ("messages", area, *available, sms_type, low.of_area(area)),
+        Reading::AccountName { account, name } => return text("name", account, name.as_str()),
+        Reading::Wallet(Wallet { account, kind, .. }) => {
+            return text("wallet", account, kind.map_or("of unknown kind", |kind| kind.as_str()));
+        }
+        Reading::OperationsForbidden { account, forbidden } => {
+            return text("operations", account, if *forbidden { "forbidden" } else { "allowed" });
+        }
+    };
+    let severity = thresholds.iter().filter(|(_, threshold)| value < *threshold).map(|(severity, _)| severity).max();
+    Row { what, of: of.to_string(), figure: figure(value), unit: unit.to_string(), low: severity }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_grouped_and_never_rounded_to_nothing() {
+        let cases = [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (999.0, "999"),
+            (1000.0, "1,000"),
+            (1_234_567.0, "1,234,567"),
+            (19023.9, "19,023.90"),
+            (-1234.567, "-1,234.57"),
+            (0.004, "0.004"),
+            (-0.5, "-0.5"),
+            (f64::INFINITY, "∞"),
+            (999_999.999, "1,000,000.00"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(figure(value), text);
+        }
+    }
+
+    #[test]
+    fn durations_have_one_unit() {
+        let cases = [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (172_800, "2 d")];
+        for (secs, text) in cases {
+            assert_eq!(duration(Duration::from_secs(secs)), text);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Polls prepaid services for their balances at configured intervals and serves them to Prometheus.
+//!
+//! Data flows one way: configuration, scheduler, provider, readings, store, exposition, server. Each module can be read with
+//! only [`domain`] in mind.
+
+pub mod assemble;
+mod checked;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod daemon;
+pub mod domain;
+pub mod exposition;
+pub mod http;
+pub mod human;
+pub mod log;
+pub mod poll;
+pub mod provider;
+pub mod schedule;
+pub mod scheduler;
+pub mod secret;
+pub mod server;
+pub mod standin;
+pub mod store;

@@ -1,0 +1,52 @@
+//! One poll of one source: the provider is asked, a panic becomes a reason, and every text is masked.
+//!
+//! It decides nothing about time; the scheduler and the `poll` command both come through here.
+
+use crate::domain::{Answer, Failure, Reason};
+use crate::http::Http;
+use crate::provider::Provider;
+use crate::secret::{Mask, Secret};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+
+/// What is asked in a poll.
+pub struct Target {
+    /// Whom to ask.
+    pub provider: Box<dyn Provider>,
+    /// By which way.
+    pub http: Box<dyn Http>,
+    /// The source's configured secrets.
+    pub secrets: Vec<Secret>,
+}
+
+impl Target {
+    /// Polls once. Whatever happens in the provider ends here, as an answer or as a failure without a secret in it.
+    ///
+    /// # Errors
+    /// Why there are no readings.
+    pub async fn poll(&self) -> Result<Answer, Failure> {
+        // After a panic nothing of the poll is used again but the provider's session, whose locks hold no half-made state.
+        let polled = AssertUnwindSafe(async { self.provider.poll(&*self.http).await }).catch_unwind().await;
+        let result =
+            polled.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; its place is in the log")));
+        let mask = Mask::new(&[self.secrets.as_slice(), &self.provider.session_secrets()].concat());
+        match result {
+            Ok(answer) => Ok(masked(answer, &mask)),
+            Err(failure) => Err(Failure { detail: mask.provider_text(&failure.detail), ..failure }),
+        }
+    }
+}
+
+fn masked(mut answer: Answer, mask: &Mask) -> Answer {
+    for label in answer.readings.iter_mut().flat_map(crate::domain::Reading::labels_mut) {
+        if let Some(masked) = mask.label(label) {
+            *label = masked;
+        }
+    }
+    // Masking can make two labels equal and changes their order.
+    answer.settle();
+    for remark in &mut answer.remarks {
+        *remark = mask.provider_text(remark);
+    }
+    answer
+}

@@ -1,0 +1,63 @@
+//! The providers: what each is asked, and how its answers are read.
+//!
+//! A provider turns its settings into requests and bytes into readings. It knows nothing of metrics, of time and of logs; what
+//! it sends, it sends through the [`Http`] it is handed. A new provider is one new file here and its name in the table below.
+
+mod figure;
+mod settings;
+
+use crate::domain::{Answer, Failure};
+use crate::http::Http;
+use crate::secret::Secret;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+
+pub use settings::{Build, Endpoint, Problem};
+
+/// One source's provider, ready to be asked.
+pub trait Provider: Send + Sync {
+    /// Asks once, perhaps with several calls. All or nothing: where one call fails, there are no readings.
+    fn poll<'a>(&'a self, http: &'a dyn Http) -> BoxFuture<'a, Result<Answer, Failure>>;
+
+    /// Secrets that are not in the configuration, such as the tokens of a session.
+    fn session_secrets(&self) -> Vec<Secret> {
+        Vec::new()
+    }
+}
+
+macro_rules! providers {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+
+        /// The `provider` of a source, as the configuration states it: the provider's name over its settings.
+        #[expect(non_camel_case_types, reason = "a variant is the provider's name in the configuration and in labels")]
+        #[derive(Debug, Deserialize)]
+        pub enum Settings {
+            $(
+                #[doc = concat!("Settings of `", stringify!($name), "`.")]
+                $name($name::Settings),
+            )*
+        }
+
+        impl Settings {
+            /// The provider's name.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+
+            /// Checks the settings and finds their secrets.
+            ///
+            /// # Errors
+            /// The first problem, with its place below the settings.
+            pub fn build(self, build: &mut Build) -> Result<Box<dyn Provider>, Problem> {
+                match self { $(Self::$name(settings) => Ok(Box::new(settings.build(build)?)),)* }
+            }
+        }
+
+        /// The name of every provider.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+providers!(adstat, mysmpp, atisu);

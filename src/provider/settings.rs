@@ -1,0 +1,130 @@
+//! What the settings of all providers are made of.
+
+use crate::checked;
+use crate::secret::{Secret, SecretRef};
+use reqwest::header::HeaderValue;
+use serde::de::{Deserialize, Deserializer};
+use url::Url;
+
+/// What is wrong with the configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Keys and indices from the place of whoever reports, such as `login.password`; may be empty.
+    pub place: String,
+    /// What is wrong and how to mend it. No secret stands in it.
+    pub text: String,
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub fn at(place: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { place: place.into(), text: text.into() }
+    }
+}
+
+/// The address of a provider: `http` or `https`, without credentials and without a fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint(Url);
+
+impl Endpoint {
+    /// Checks an address.
+    ///
+    /// # Errors
+    /// What is wrong, without the address: its query can hold a secret.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| "not an absolute URL; write http://HOST/PATH or https://HOST/PATH")?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("only http and https are spoken; write https://HOST/PATH");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("credentials do not belong into the URL; use the provider's own keys for them");
+        }
+        if url.fragment().is_some() {
+            return Err("a fragment is never sent; drop the # and what follows it");
+        }
+        Ok(Self(url))
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The address with a path that ends in a slash, so that others can be joined to it.
+    #[must_use]
+    pub fn into_base(mut self) -> Url {
+        if !self.0.path().ends_with('/') {
+            let path = format!("{}/", self.0.path());
+            self.0.set_path(&path);
+        }
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        checked::text(deserializer, Self::parse)
+    }
+}
+
+/// What a provider leaves behind while its settings are checked.
+#[derive(Debug, Default)]
+pub struct Build {
+    /// Every secret that was found, for the mask.
+    pub secrets: Vec<Secret>,
+    /// Keys of the secrets that stand in the configuration itself.
+    pub plain: Vec<String>,
+    /// Whether credentials cross the network unencrypted.
+    pub cleartext: bool,
+}
+
+impl Build {
+    /// Finds the secret that stands at `key`.
+    ///
+    /// # Errors
+    /// What is wrong with it, at `key`.
+    pub fn secret(&mut self, key: &str, reference: &SecretRef) -> Result<Secret, Problem> {
+        let secret = reference.resolve().map_err(|text| Problem::at(key, text))?;
+        if matches!(reference, SecretRef::Plain(_)) {
+            self.plain.push(key.to_owned());
+        }
+        self.secrets.push(secret.clone());
+        Ok(secret)
+    }
+
+    /// Finds the token that stands at `key` and makes an `Authorization` header of it.
+    ///
+    /// # Errors
+    /// What is wrong with it, at `key`.
+    pub fn bearer(&mut self, key: &str, reference: &SecretRef) -> Result<HeaderValue, Problem> {
+        let token = self.secret(key, reference)?;
+        bearer(token.expose())
+            .ok_or_else(|| Problem::at(key, "the token holds characters that cannot be sent in a header; correct it"))
+    }
+
+    /// Takes an address, and notes whether it is unencrypted.
+    ///
+    /// # Panics
+    /// When the default is not an address.
+    #[must_use]
+    pub fn endpoint(&mut self, given: Option<Endpoint>, default: &'static str) -> Endpoint {
+        #[expect(clippy::expect_used, reason = "the default is a constant that a test parses")]
+        let endpoint = given.unwrap_or_else(|| Endpoint::parse(default).expect("a good default"));
+        self.cleartext |= endpoint.url().scheme() == "http";
+        endpoint
+    }
+}
+
+/// `Bearer TOKEN`, or nothing where the token cannot stand in a header.
+pub(super) fn bearer(token: &str) -> Option<HeaderValue> {
+    crate::http::secret_header(&format!("Bearer {token}")).ok()
+}
+
+/// Refuses a text without which nothing works.
+///
+/// # Errors
+/// When the text is blank.
+pub(super) fn required(key: &str, text: &str) -> Result<(), Problem> {
+    if text.trim().is_empty() { Err(Problem::at(key, "must not be empty; write the value or drop the key")) } else { Ok(()) }
+}

@@ -1,0 +1,270 @@
+//! Secrets: their one entrance, and the mask in front of every exit.
+//!
+//! A secret enters through a [`SecretRef`] in the configuration and is held as a [`Secret`], which has no `Display` and whose
+//! `Debug` shows nothing. Texts that come from a provider pass a [`Mask`] before anybody sees them.
+
+use crate::domain::Label;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What stands in a text where a secret stood.
+const MASKED: &str = "***";
+/// The longest provider text that is shown, in characters.
+const PROVIDER_TEXT_LIMIT: usize = 200;
+/// A secret that is shorter than this is not looked for in labels: it would turn up in them by chance.
+const SHORTEST_IN_LABELS: usize = 6;
+/// The largest secret file that is read, in bytes.
+const FILE_LIMIT: u64 = 64 * 1024;
+
+/// A credential in memory. It is wiped when dropped.
+#[derive(Debug, Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Takes a text that must not be shown.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the request that needs it and for nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// Where a secret is to be found, as the configuration says it.
+#[derive(Debug, Clone)]
+pub enum SecretRef {
+    /// In the configuration itself.
+    Plain(Secret),
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable.
+    Env(String),
+    /// In a file below `$CREDENTIALS_DIRECTORY`, where systemd puts what `LoadCredential=` names.
+    Credential(String),
+}
+
+impl SecretRef {
+    /// Finds the secret. One trailing newline is dropped.
+    ///
+    /// # Errors
+    /// What is wrong and how to mend it, without the secret itself.
+    pub fn resolve(&self) -> Result<Secret, String> {
+        let text = match self {
+            Self::Plain(secret) => secret.expose().to_owned(),
+            Self::File(path) => read_file(path)?,
+            Self::Env(name) => match std::env::var(name) {
+                Ok(value) => value,
+                Err(std::env::VarError::NotPresent) => {
+                    return Err(format!("the environment variable {name} is not set; set it for this process"));
+                }
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(format!("the environment variable {name} is not UTF-8; mend its value"));
+                }
+            },
+            Self::Credential(name) => read_credential(name)?,
+        };
+        let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        if text.is_empty() {
+            return Err("the secret is empty; put the credential there".to_owned());
+        }
+        Ok(Secret::new(text.to_owned()))
+    }
+}
+
+fn read_credential(name: &str) -> Result<String, String> {
+    if name.is_empty() || name.contains('/') || name == "." || name == ".." {
+        return Err("a credential is named by a plain file name; name it as LoadCredential= does".to_owned());
+    }
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+        format!("$CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential={name}:PATH, or use file: PATH")
+    })?;
+    read_file(&Path::new(&directory).join(name))
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let read = || {
+        let mut text = String::new();
+        std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
+        Ok::<_, std::io::Error>(text)
+    };
+    let text = read()
+        .map_err(|error| format!("cannot read the secret file {}: {error}; create it or correct the path", path.display()))?;
+    if text.len() as u64 > FILE_LIMIT {
+        return Err(format!("the secret file {} is over 64 KiB; name the right file", path.display()));
+    }
+    Ok(text)
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+const FORMS: &str = "a secret is {file: PATH}, {env: NAME}, {credential: NAME} or a text";
+const QUOTES: &str = "a secret that looks like a number or a flag must stand in quotes";
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = SecretRef;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{file: PATH}, {env: NAME}, {credential: NAME} or a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<SecretRef, E> {
+        Ok(SecretRef::Plain(Secret::new(text.to_owned())))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<SecretRef, E> {
+        Err(E::custom(QUOTES))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<SecretRef, E> {
+        Err(E::custom(QUOTES))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<SecretRef, E> {
+        Err(E::custom(QUOTES))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<SecretRef, E> {
+        Err(E::custom(QUOTES))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+        let Some(form) = map.next_key::<String>()? else { return Err(A::Error::custom(FORMS)) };
+        // The wrong key is not quoted: it could be the secret.
+        let secret = match form.as_str() {
+            "file" => SecretRef::File(map.next_value()?),
+            "env" => SecretRef::Env(map.next_value()?),
+            "credential" => SecretRef::Credential(map.next_value()?),
+            _ => return Err(A::Error::custom(FORMS)),
+        };
+        match map.next_key::<String>()? {
+            None => Ok(secret),
+            Some(_) => Err(A::Error::custom(FORMS)),
+        }
+    }
+}
+
+/// Takes a source's secrets out of texts that a provider wrote.
+#[derive(Debug, Clone, Default)]
+pub struct Mask {
+    /// Longest first, so that a secret within another leaves nothing of it.
+    needles: Vec<Secret>,
+}
+
+impl Mask {
+    /// A mask for these secrets, as they are and as they are written in JSON and in a URL.
+    #[must_use]
+    pub fn new(secrets: &[Secret]) -> Self {
+        let mut texts: Vec<String> =
+            secrets.iter().flat_map(|secret| spellings(secret.expose())).filter(|text| !text.is_empty()).collect();
+        texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        texts.dedup();
+        Self { needles: texts.into_iter().map(Secret::new).collect() }
+    }
+
+    /// The text with every secret masked, as one line, cut to 200 characters.
+    #[must_use]
+    pub fn provider_text(&self, text: &str) -> String {
+        let masked = self.hide(text, 0);
+        let line: String = masked.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = line.trim();
+        if line.chars().count() <= PROVIDER_TEXT_LIMIT {
+            return line.to_owned();
+        }
+        line.chars().take(PROVIDER_TEXT_LIMIT - 1).chain(['…']).collect()
+    }
+
+    /// The label with every secret masked, or nothing where it holds none.
+    #[must_use]
+    pub fn label(&self, label: &Label) -> Option<Label> {
+        let masked = self.hide(label.as_str(), SHORTEST_IN_LABELS);
+        (masked != label.as_str()).then(|| Label::new(&masked))
+    }
+
+    fn hide(&self, text: &str, shortest: usize) -> String {
+        let mut text = text.to_owned();
+        for needle in self.needles.iter().filter(|needle| needle.expose().len() >= shortest) {
+            text = replace_ignoring_case(&text, needle.expose());
+        }
+        text
+    }
+}
+
+/// How a secret can be written in an answer that quotes the request.
+fn spellings(secret: &str) -> [String; 3] {
+    let json = serde_json::Value::from(secret).to_string();
+    let url = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    [secret.to_owned(), json.trim_matches('"').to_owned(), url]
+}
+
+/// ASCII case is ignored, because a provider or a label can change it.
+fn replace_ignoring_case(text: &str, needle: &str) -> String {
+    // Lower-casing ASCII keeps every byte offset.
+    let (haystack, needle) = (text.to_ascii_lowercase(), needle.to_ascii_lowercase());
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (at, found) in haystack.match_indices(&needle) {
+        replaced.push_str(&text[rest..at]);
+        replaced.push_str(MASKED);
+        rest = at + found.len();
+    }
+    replaced.push_str(&text[rest..]);
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask(secrets: &[&str]) -> Mask {
+        Mask::new(&secrets.iter().map(|s| Secret::new((*s).to_owned())).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn masks_every_spelling_and_the_longest_first() {
+        let mask = mask(&["correct horse", "correct", "qu\"ote"]);
+        assert_eq!(mask.provider_text("no correct horse, CORRECT, correct+horse, qu\\\"ote"), "no ***, ***, ***, ***");
+    }
+
+    #[test]
+    fn masks_before_it_cuts() {
+        let text = format!("{}{}", "x".repeat(195), "correct horse");
+        let shown = mask(&["correct horse"]).provider_text(&text);
+        assert_eq!(shown, format!("{}***", "x".repeat(195)));
+        let long = mask(&[]).provider_text(&"ж".repeat(300));
+        assert_eq!(long.chars().count(), 200);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn labels_keep_what_only_looks_like_a_short_secret() {
+        assert_eq!(mask(&["p"]).label(&Label::new("Shop")), None);
+        assert_eq!(mask(&["correct horse"]).label(&Label::new("my correct horse")), Some(Label::new("my ***")));
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let shown = format!("{:?} {:?}", SecretRef::Plain(Secret::new("correct horse".to_owned())), mask(&["correct horse"]));
+        assert!(!shown.contains("horse"), "{shown}");
+    }
+
+    #[test]
+    fn drops_one_trailing_newline_and_refuses_nothing() {
+        let resolve = |text: &str| SecretRef::Plain(Secret::new(text.to_owned())).resolve().map(|s| s.expose().to_owned());
+        assert_eq!(resolve("a\n\n").as_deref(), Ok("a\n"));
+        assert_eq!(resolve("a\r\n").as_deref(), Ok("a"));
+        assert!(resolve("\n").is_err());
+    }
+}

@@ -1,0 +1,239 @@
+//! What is known of each source: the state that polls write and everybody else reads as a snapshot.
+//!
+//! It knows no metric and no schedule. Whoever renders it is told of each change as an [`Observer`].
+
+use crate::domain::{Answer, Failure, Low, Reading, Reason};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// A moment, on the clock that never jumps and on the one that people read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// For waiting and for ages.
+    pub instant: Instant,
+    /// For timestamps.
+    pub wall: SystemTime,
+}
+
+impl Moment {
+    /// Now, by the system's clocks.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { instant: Instant::now(), wall: SystemTime::now() }
+    }
+}
+
+/// What stays the same for a source while it is configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// The unique name.
+    pub name: Arc<str>,
+    /// The name of its provider.
+    pub provider: &'static str,
+    /// The configured interval.
+    pub interval: Duration,
+    /// How long readings outlive the beginning of failures.
+    pub max_age: Duration,
+    /// The configured thresholds.
+    pub low: Low,
+}
+
+/// How a poll ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// When it ended; readings are of this time.
+    pub ended: Moment,
+    /// How long it took.
+    pub took: Duration,
+    /// What it brought, without a secret in it.
+    pub result: Result<Answer, Failure>,
+    /// When the next one is due.
+    pub next: Instant,
+}
+
+/// A source at one point in time.
+#[derive(Debug, Clone)]
+pub struct SourceState {
+    /// What is configured.
+    pub about: Arc<About>,
+    /// Polls ended.
+    pub polls: u64,
+    /// Failed polls by reason, in the order of [`Reason::ALL`].
+    pub failures: [u64; Reason::ALL.len()],
+    /// How long the last poll took; absent before the first has ended.
+    pub took: Option<Duration>,
+    /// Why the last poll failed; absent when it succeeded.
+    pub failure: Option<Failure>,
+    /// The first failed poll since the last success.
+    pub failing_since: Option<Moment>,
+    /// When the readings were taken. It outlives them.
+    pub last_success: Option<SystemTime>,
+    /// The last good readings, sorted.
+    readings: Option<Arc<[Reading]>>,
+    /// When the next poll is due; absent while it is not scheduled.
+    pub next: Option<Instant>,
+}
+
+impl SourceState {
+    /// A source that was never polled.
+    #[must_use]
+    pub const fn new(about: Arc<About>) -> Self {
+        Self {
+            about,
+            polls: 0,
+            failures: [0; Reason::ALL.len()],
+            took: None,
+            failure: None,
+            failing_since: None,
+            last_success: None,
+            readings: None,
+            next: None,
+        }
+    }
+
+    /// When the readings are too old to be served; absent while polls succeed.
+    #[must_use]
+    pub fn expires(&self) -> Option<Instant> {
+        self.failing_since.map(|since| since.instant + self.about.max_age)
+    }
+
+    /// The readings that may be served at this time, sorted; none before the first success and none after `max_age` of failures.
+    #[must_use]
+    pub fn readings(&self, now: Instant) -> &[Reading] {
+        let expired = self.expires().is_some_and(|at| now >= at);
+        self.readings.as_deref().filter(|_| !expired).unwrap_or_default()
+    }
+
+    fn record(&mut self, outcome: Outcome) {
+        self.polls += 1;
+        self.took = Some(outcome.took);
+        self.next = Some(outcome.next);
+        match outcome.result {
+            Ok(answer) => {
+                self.readings = Some(answer.readings.into());
+                self.last_success = Some(outcome.ended.wall);
+                self.failure = None;
+                self.failing_since = None;
+            }
+            Err(failure) => {
+                self.failures[failure.reason as usize] += 1;
+                self.failing_since.get_or_insert(outcome.ended);
+                self.failure = Some(failure);
+                if self.readings(outcome.ended.instant).is_empty() {
+                    self.readings = None;
+                }
+            }
+        }
+    }
+}
+
+/// Is told, on the task that ended a poll, of the source's new state. It must be quick and must not call the store.
+pub trait Observer: Send + Sync {
+    /// A source was added, or a poll of it has ended.
+    fn changed(&self, state: &SourceState);
+}
+
+/// All sources by name.
+pub struct Store {
+    sources: Mutex<BTreeMap<Arc<str>, Arc<SourceState>>>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Store {
+    /// An empty store.
+    #[must_use]
+    pub const fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { sources: Mutex::new(BTreeMap::new()), observer }
+    }
+
+    /// Adds a source that was never polled.
+    pub fn add(&self, about: About) {
+        let state = Arc::new(SourceState::new(Arc::new(about)));
+        self.lock().insert(state.about.name.clone(), state.clone());
+        self.observer.changed(&state);
+    }
+
+    /// Takes the outcome of a poll, whole and at once. A source polls once at a time, so outcomes of one source do not race.
+    pub fn record(&self, name: &str, outcome: Outcome) {
+        if let Some(state) = self.update(name, |state| state.record(outcome)) {
+            self.observer.changed(&state);
+        }
+    }
+
+    /// Notes when a source is polled next.
+    pub fn scheduled(&self, name: &str, next: Instant) {
+        self.update(name, |state| state.next = Some(next));
+    }
+
+    /// Every source as it is now, by name.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Arc<SourceState>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Whether every source was polled at least once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.lock().values().all(|state| state.polls > 0)
+    }
+
+    fn update(&self, name: &str, change: impl FnOnce(&mut SourceState)) -> Option<Arc<SourceState>> {
+        let mut sources = self.lock();
+        let state = sources.get_mut(name)?;
+        change(Arc::make_mut(state));
+        Some(state.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<SourceState>>> {
+        // A map of whole states is good even after a panic elsewhere.
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Amount, AmountKind, Label};
+
+    fn amount(amount: f64) -> Reading {
+        Reading::Amount(Amount { kind: AmountKind::Available, account: Label::default(), currency: Label::new("EUR"), amount })
+    }
+
+    fn state() -> SourceState {
+        SourceState::new(Arc::new(About {
+            name: "a".into(),
+            provider: "p",
+            interval: Duration::from_secs(60),
+            max_age: Duration::from_secs(600),
+            low: Low::default(),
+        }))
+    }
+
+    fn outcome(ended: Moment, result: Result<Answer, Failure>) -> Outcome {
+        Outcome { ended, took: Duration::ZERO, result, next: ended.instant }
+    }
+
+    #[test]
+    fn keeps_readings_until_max_age_of_failures() {
+        let start = Moment::now();
+        let after =
+            |secs| Moment { instant: start.instant + Duration::from_secs(secs), wall: start.wall + Duration::from_secs(secs) };
+        let mut state = state();
+        state.record(outcome(start, Ok(Answer::new(vec![amount(5.0)]))));
+        assert_eq!(state.readings(after(1_000_000).instant), [amount(5.0)], "no failure, no end");
+
+        state.record(outcome(after(60), Err(Failure::new(Reason::Timeout, ""))));
+        state.record(outcome(after(120), Err(Failure::new(Reason::Dns, ""))));
+        assert_eq!(state.readings(after(659).instant), [amount(5.0)]);
+        assert_eq!(state.readings(after(660).instant), []);
+        assert_eq!((state.polls, state.last_success), (3, Some(start.wall)));
+        assert_eq!(state.failures.iter().sum::<u64>(), 2);
+
+        state.record(outcome(after(700), Err(Failure::new(Reason::Dns, ""))));
+        state.record(outcome(after(760), Ok(Answer::new(vec![amount(7.0)]))));
+        assert_eq!(state.readings(after(760).instant), [amount(7.0)]);
+        assert_eq!((state.failure, state.failing_since), (None, None));
+    }
+}
