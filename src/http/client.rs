@@ -240,12 +240,20 @@ fn beneath<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'sta
 /// Whether the peer gave the connection up before the answer was whole.
 fn broke(error: &reqwest::Error) -> bool {
     chain(error).any(|cause| {
-        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        let reset =
-            matches!(io, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted));
-        reset
-            || cause
-                .downcast_ref::<hyper::Error>()
-                .is_some_and(|hyper| hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled())
+        let reset = matches!(
+            io_kind(cause),
+            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted)
+        );
+        reset || cause.downcast_ref::<hyper::Error>().is_some_and(ended_early)
     })
+}
+
+fn ended_early(error: &hyper::Error) -> bool {
+    // An early end within the body has no name of its own; that of a compressed text within a whole body is another matter.
+    let in_body = error.source().and_then(io_kind) == Some(io::ErrorKind::UnexpectedEof);
+    in_body || error.is_incomplete_message() || error.is_closed() || error.is_canceled()
+}
+
+fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    cause.downcast_ref::<io::Error>().map(io::Error::kind)
 }

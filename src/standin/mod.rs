@@ -52,13 +52,13 @@ pub struct Reply {
     /// Beside those of the transport.
     pub headers: Vec<(&'static str, String)>,
     /// As it goes over the wire.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Reply {
     /// A body under a status.
     #[must_use]
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }
 
@@ -113,6 +113,7 @@ pub struct StandIn {
 struct Shared {
     service: Box<dyn Service>,
     script: Mutex<VecDeque<Act>>,
+    always: Mutex<Option<Act>>,
     asked: Mutex<Vec<Asked>>,
 }
 
@@ -124,7 +125,12 @@ impl StandIn {
     pub async fn start(service: impl Service) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { service: Box::new(service), script: Mutex::default(), asked: Mutex::default() });
+        let shared = Arc::new(Shared {
+            service: Box::new(service),
+            script: Mutex::default(),
+            always: Mutex::default(),
+            asked: Mutex::default(),
+        });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
         Ok(Self { address, shared, accepting })
     }
@@ -138,6 +144,11 @@ impl StandIn {
     /// Does this with the next requests, one act each, before it answers by itself again.
     pub fn then(&self, acts: impl IntoIterator<Item = Act>) {
         lock(&self.shared.script).extend(acts);
+    }
+
+    /// Does this with every request once the acts before are done.
+    pub fn always(&self, act: Act) {
+        *lock(&self.shared.always) = Some(act);
     }
 
     /// Every request so far.
@@ -176,20 +187,21 @@ fn perform(request: Request<Incoming>, shared: Arc<Shared>) -> BoxFuture<'static
         let asked = read(request).await?;
         lock(&shared.asked).push(asked.clone());
         let act = lock(&shared.script).pop_front();
+        let act = act.or_else(|| lock(&shared.always).clone());
         match act.unwrap_or_else(|| Act::Reply(shared.service.answer(&asked))) {
             Act::Reply(reply) => {
-                let body = vec![Ok(reply.body.clone().into())];
+                let body = vec![Ok(reply.body.clone())];
                 respond(&reply, None, stream(body, Duration::ZERO))
             }
             Act::Hang => std::future::pending().await,
             Act::HangUp => Err(io::Error::other("hung up")),
             Act::CutOff(reply) => {
-                let half = reply.body[..reply.body.len() / 2].to_vec();
-                let body = vec![Ok(half.into()), Err(io::Error::other("cut off"))];
+                let half = reply.body.slice(..reply.body.len() / 2);
+                let body = vec![Ok(half), Err(io::Error::other("cut off"))];
                 respond(&reply, Some(reply.body.len()), stream(body, Duration::ZERO))
             }
             Act::Trickle(reply, pause) => {
-                let body = reply.body.iter().map(|byte| Ok(vec![*byte].into())).collect();
+                let body = (0..reply.body.len()).map(|i| Ok(reply.body.slice(i..=i))).collect();
                 respond(&reply, Some(reply.body.len()), stream(body, pause))
             }
         }

@@ -3,4 +3,6 @@
 
 mod cli;
 mod golden;
+mod lies;
+mod simulation;
 mod support;

@@ -1,0 +1,291 @@
+//! The scheduler over days, under a clock that jumps from one event to the next.
+
+use balance_exporter::assemble::Ready;
+use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Label, Low, Reading, Reason, RetryAfter};
+use balance_exporter::exposition::Exposition;
+use balance_exporter::http::{Http, Request, Response};
+use balance_exporter::poll::Target;
+use balance_exporter::provider::Provider;
+use balance_exporter::scheduler::{self, Clock};
+use balance_exporter::store::{About, Moment, SourceState, Store};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, sleep};
+
+type Polled = Result<Answer, Failure>;
+
+/// A provider that does what the test says, given which poll it is.
+struct Scripted<F>(F, Mutex<u32>);
+
+impl<F: Fn(u32) -> BoxFuture<'static, Polled> + Send + Sync> Provider for Scripted<F> {
+    fn poll<'a>(&'a self, _: &'a dyn Http) -> BoxFuture<'a, Polled> {
+        let mut polls = self.1.lock().expect("no panic");
+        *polls += 1;
+        (self.0)(*polls)
+    }
+}
+
+/// The scripted provider calls nobody.
+struct NoNetwork;
+
+impl Http for NoNetwork {
+    fn send(&self, _: Request) -> BoxFuture<'_, Result<Response, Failure>> {
+        unreachable!("a scripted provider sends nothing")
+    }
+}
+
+fn source(name: &str, interval: u64, script: impl Fn(u32) -> BoxFuture<'static, Polled> + Send + Sync + 'static) -> Ready {
+    let interval = Duration::from_secs(interval);
+    let about = About { name: name.into(), provider: "scripted", interval, max_age: interval * 3, low: Low::default() };
+    let provider = Box::new(Scripted(script, Mutex::new(0)));
+    Ready { about, target: Target { provider, http: Box::new(NoNetwork), secrets: Vec::new() } }
+}
+
+/// A run of the scheduler, in which the wall clock goes with the simulated one.
+struct World {
+    store: Arc<Store>,
+    exposition: Arc<Exposition>,
+    clock: Clock,
+    began: Instant,
+}
+
+impl World {
+    fn of(sources: Vec<Ready>) -> Self {
+        let began = Instant::now();
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let clock: Clock = Arc::new(move || Moment { instant: Instant::now(), wall: wall + began.elapsed() });
+        let exposition = Arc::new(Exposition::new(wall).expect("metrics"));
+        let store = Arc::new(Store::new(exposition.clone()));
+        tokio::spawn(scheduler::run(sources, store.clone(), clock.clone()));
+        Self { store, exposition, clock, began }
+    }
+
+    fn state(&self, name: &str) -> Arc<SourceState> {
+        self.store.snapshot().into_iter().find(|state| *state.about.name == *name).expect("the source")
+    }
+
+    fn metrics(&self) -> String {
+        String::from_utf8(self.exposition.plain(Instant::now()).balances.to_vec()).expect("UTF-8")
+    }
+}
+
+/// Collects when something happened, counted from the beginning.
+#[derive(Clone)]
+struct Times(Arc<Mutex<Vec<Duration>>>, Instant);
+
+impl Times {
+    fn new() -> Self {
+        Self(Arc::default(), Instant::now())
+    }
+
+    fn note(&self) {
+        self.0.lock().expect("no panic").push(self.1.elapsed());
+    }
+
+    /// Whole seconds; the timer's own millisecond of lateness falls away.
+    fn seconds(&self) -> Vec<u64> {
+        self.0.lock().expect("no panic").iter().map(Duration::as_secs).collect()
+    }
+}
+
+fn good() -> Polled {
+    Ok(Answer::new(vec![amount(1.0)]))
+}
+
+fn amount(amount: f64) -> Reading {
+    Reading::Amount(Amount { kind: AmountKind::Available, account: Label::default(), currency: Label::default(), amount })
+}
+
+fn failed(reason: Reason) -> Polled {
+    Err(Failure::new(reason, "scripted"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_week_does_not_drift() {
+    let times = Times::new();
+    let noted = times.clone();
+    // Polls take from nothing to 19 s.
+    let slow = move |n: u32| {
+        noted.note();
+        sleep(Duration::from_secs(u64::from(n * 7 % 20))).map(|()| good()).boxed()
+    };
+    let world = World::of(vec![source("a", 300, slow)]);
+    sleep(Duration::from_secs(7 * 24 * 3600 - 1)).await;
+    assert_eq!(times.seconds(), (0..2016).map(|n| n * 300).collect::<Vec<_>>());
+    assert_eq!(world.state("a").polls, 2016);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_followed_by_one_poll_and_then_the_old_pace() {
+    let times = Times::new();
+    let noted = times.clone();
+    let script = move |_| {
+        noted.note();
+        std::future::ready(good()).boxed()
+    };
+    let _world = World::of(vec![source("a", 60, script)]);
+    sleep(Duration::from_secs(90)).await;
+    // The machine sleeps for an hour and a half minute.
+    tokio::time::advance(Duration::from_secs(3630)).await;
+    sleep(Duration::from_secs(150)).await;
+    assert_eq!(times.seconds(), [0, 60, 3720, 3780, 3840]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_polls_begin_at_once_and_fifty_a_second() {
+    let times = Times::new();
+    let sources = (0..500).map(|i| {
+        let noted = times.clone();
+        source(&format!("s{i}"), 3600, move |_| {
+            noted.note();
+            std::future::ready(good()).boxed()
+        })
+    });
+    let world = World::of(sources.collect());
+    sleep(Duration::from_millis(9)).await;
+    assert_eq!(times.seconds().len(), 1, "the first begins at once");
+    assert!(!world.store.is_ready());
+    sleep(Duration::from_secs(11)).await;
+    let by_second: Vec<usize> = (0..10).map(|s| times.seconds().iter().filter(|at| **at == s).count()).collect();
+    assert_eq!(by_second, [50; 10]);
+    assert!(world.store.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_source_delays_nobody() {
+    let world = World::of(vec![
+        source("hanging", 60, |_| std::future::pending().boxed()),
+        source("healthy", 60, |_| std::future::ready(good()).boxed()),
+    ]);
+    sleep(Duration::from_secs(24 * 3600)).await;
+    assert_eq!((world.state("hanging").polls, world.state("healthy").polls), (0, 1440));
+    assert!(world.metrics().contains("balance_up{provider=\"scripted\",source=\"healthy\"} 1\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_longer_than_the_interval_is_not_overtaken() {
+    let at_once = Arc::new(Mutex::new((0_u32, 0_u32)));
+    let counted = at_once.clone();
+    let script = move |_| {
+        let counted = counted.clone();
+        async move {
+            let enter = |step: fn(u32) -> u32| {
+                let mut counts = counted.lock().expect("no panic");
+                counts.0 = step(counts.0);
+                counts.1 = counts.1.max(counts.0);
+            };
+            enter(|n| n + 1);
+            sleep(Duration::from_secs(25)).await;
+            enter(|n| n - 1);
+            good()
+        }
+        .boxed()
+    };
+    let world = World::of(vec![source("a", 10, script)]);
+    sleep(Duration::from_secs(299)).await;
+    assert_eq!(at_once.lock().expect("no panic").1, 1, "polls at once");
+    assert_eq!(world.state("a").polls, 10, "one in each three slots");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_reason_is_tried_again_at_its_pace() {
+    for reason in Reason::ALL {
+        let times = Times::new();
+        let noted = times.clone();
+        let script = move |_| {
+            noted.note();
+            std::future::ready(failed(reason)).boxed()
+        };
+        let world = World::of(vec![source("a", 1800, script)]);
+        sleep(Duration::from_secs(20_000)).await;
+        let times = times.seconds();
+        let waits: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let name = reason.as_str();
+        match name {
+            "dns" | "connect" | "tls" | "timeout" | "server" | "rate_limited" | "decode" => {
+                let bounds = [(60, 60), (120, 144), (240, 288), (480, 576), (960, 1152), (1800, 1800), (1800, 1800)];
+                for (wait, (shortest, longest)) in waits.iter().zip(bounds) {
+                    assert!((shortest..=longest + 1).contains(wait), "{name}: {waits:?}");
+                }
+            }
+            "auth" | "forbidden" | "blocked" | "payment_required" | "not_found" | "rejected" => {
+                assert_eq!(waits[..4], [1800, 3600, 3600, 3600], "{name}");
+            }
+            _ => assert_eq!(waits[..6], [1800; 6], "{name}"),
+        }
+        let failures =
+            format!("balance_poll_failures_total{{provider=\"scripted\",source=\"a\",reason=\"{name}\"}} {}\n", times.len());
+        assert!(world.metrics().contains(&failures), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_honoured_in_both_forms_up_to_an_hour() {
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let cases = [
+        (RetryAfter::Delay(Duration::from_secs(200)), 200),
+        (RetryAfter::At(wall + Duration::from_secs(250)), 250),
+        (RetryAfter::At(wall - Duration::from_secs(250)), 60),
+        (RetryAfter::Delay(Duration::from_secs(86_400)), 3600),
+    ];
+    for (wish, second) in cases {
+        let times = Times::new();
+        let noted = times.clone();
+        let script = move |_| {
+            noted.note();
+            let failure = Failure { retry_after: Some(wish), ..Failure::new(Reason::RateLimited, "") };
+            std::future::ready(Err(failure)).boxed()
+        };
+        let _world = World::of(vec![source("a", 300, script)]);
+        sleep(Duration::from_secs(4000)).await;
+        assert_eq!(times.seconds()[..2], [0, second], "{wish:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_failed_poll_and_the_schedule_goes_on() {
+    let script = |n: u32| async move { if n % 2 == 0 { panic!("scripted") } else { good() } }.boxed();
+    let world = World::of(vec![source("a", 60, script)]);
+    sleep(Duration::from_secs(599)).await;
+    let state = world.state("a");
+    assert_eq!((state.polls, state.failures[Reason::Internal as usize]), (10, 5));
+    assert_eq!(state.failure.as_ref().map(|failure| failure.reason), Some(Reason::Internal));
+    assert_eq!(state.readings(Instant::now()), [amount(1.0)], "the last good readings stay");
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_stay_until_max_age_and_then_go_without_a_poll() {
+    let script = |n: u32| std::future::ready(if n == 1 { good() } else { failed(Reason::Timeout) }).boxed();
+    // max_age is three intervals from the first failed poll on.
+    let world = World::of(vec![source("a", 600, script)]);
+    let shown = |world: &World| world.metrics().contains("balance_available_amount{");
+    sleep(Duration::from_secs(600 + 1799)).await;
+    assert!(shown(&world));
+    sleep(Duration::from_secs(2)).await;
+    assert!(!shown(&world));
+    let metrics = world.metrics();
+    let last = "balance_last_success_timestamp_seconds{provider=\"scripted\",source=\"a\"} 1800000000";
+    assert!(metrics.contains("balance_up{provider=\"scripted\",source=\"a\"} 0\n"), "{metrics}");
+    assert!(metrics.contains(last), "{metrics}");
+    assert_eq!((world.clock)().instant, world.began + Duration::from_secs(2401));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_replaces_the_one_before_whole() {
+    let account = |account: &str| {
+        let (account, currency) = (Label::new(account), Label::default());
+        Reading::Amount(Amount { kind: AmountKind::Available, account, currency, amount: 2.0 })
+    };
+    let script = move |n: u32| {
+        let readings = if n == 1 { vec![account("A"), account("B")] } else { vec![account("B"), account("C")] };
+        std::future::ready(Ok(Answer::new(readings))).boxed()
+    };
+    let world = World::of(vec![source("a", 60, script)]);
+    let accounts = |world: &World| ["A", "B", "C"].map(|name| world.metrics().contains(&format!("account=\"{name}\"")));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(accounts(&world), [true, true, false]);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(accounts(&world), [false, true, true]);
+}
