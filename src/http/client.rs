@@ -52,9 +52,10 @@ impl ExtraRoots {
     /// # Errors
     /// What is wrong with the file and how to mend it.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| format!("cannot read certificates from {}: {error}; name a PEM file", path.display()))?;
+        let cannot = |error: String| format!("cannot read certificates from {}: {error}; name a PEM file", path.display());
+        let pem = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let certificates = certificates.map_err(|error| cannot(error.to_string()))?;
         let mut probe = rustls::RootCertStore::empty();
         if certificates.is_empty() || certificates.iter().any(|certificate| probe.add(certificate.clone()).is_err()) {
             return Err(format!("{} holds no usable certificate; name a PEM file of root certificates", path.display()));

@@ -89,8 +89,8 @@ async fn every_lie_is_a_reason_and_nothing_more() {
         exchange.set(Wallet { balance: 7.0, id: 1, ..Wallet::default() });
         let liar = StandIn::start(exchange).await.expect("a port");
         let url = liar.url("/v1.0/balance");
-        configuration
-            .push_str(&format!("  - {{name: liar{i}, provider: {{atisu: {{url: \"{url}\", token: {TOKEN}, ati_code: 1}}}}}}\n"));
+        let liar_entry = format!("  - {{name: liar{i}, provider: {{atisu: {{url: \"{url}\", token: {TOKEN}, ati_code: 1}}}}}}\n");
+        configuration.push_str(&liar_entry);
         liars.push((lie, act, reason, liar));
     }
     let mut daemon = Daemon::start(&Configured::new(&configuration));

@@ -1,8 +1,15 @@
 //! Behaviour of the whole program, as its users meet it. One test binary, so that it is linked once.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must stop")]
 
+mod adstat_session;
 mod cli;
+mod config_files;
+mod direction;
+mod documents;
 mod golden;
+mod http;
 mod lies;
+mod real_parts;
+mod secrets;
 mod simulation;
 mod support;

@@ -90,6 +90,7 @@ impl Times {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a script ends with")]
 fn good() -> Polled {
     Ok(Answer::new(vec![amount(1.0)]))
 }
@@ -246,7 +247,7 @@ async fn retry_after_is_honoured_in_both_forms_up_to_an_hour() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_a_failed_poll_and_the_schedule_goes_on() {
-    let script = |n: u32| async move { if n % 2 == 0 { panic!("scripted") } else { good() } }.boxed();
+    let script = |n: u32| async move { if n.is_multiple_of(2) { panic!("scripted") } else { good() } }.boxed();
     let world = World::of(vec![source("a", 60, script)]);
     sleep(Duration::from_secs(599)).await;
     let state = world.state("a");

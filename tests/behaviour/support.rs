@@ -30,7 +30,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// A directory with a configuration file in it that only its owner can read.
 pub(crate) struct Configured {
-    pub(crate) directory: TempDir,
+    _directory: TempDir,
     pub(crate) file: PathBuf,
 }
 
@@ -41,7 +41,7 @@ impl Configured {
         let file = directory.path().join("exporter.yaml");
         std::fs::write(&file, configuration).expect("a file");
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("permissions");
-        Self { directory, file }
+        Self { _directory: directory, file }
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -188,16 +188,11 @@ impl Page {
     }
 }
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
     let tls = tls.with_safe_default_protocol_versions().expect("versions").with_root_certificates(rustls::RootCertStore::empty());
     let builder = reqwest::Client::builder().tls_backend_preconfigured(tls.with_no_client_auth());
     builder.no_proxy().no_gzip().no_brotli().no_deflate().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
-}
-
-/// The sample lines of a page, without `HELP` and `TYPE`.
-pub(crate) fn samples(metrics: &str) -> Vec<&str> {
-    metrics.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
 /// The lines of a page that begin with `prefix`.

@@ -1,0 +1,184 @@
+//! AdStat's tokens: one login for each expiry at most, whatever happens.
+
+use balance_exporter::config::Config;
+use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Reading, Reason};
+use balance_exporter::http::client::Clients;
+use balance_exporter::poll::Target;
+use balance_exporter::standin::adstat::{Books, Cabinet};
+use balance_exporter::standin::{Act, Reply, StandIn};
+use std::path::Path;
+
+const PASSWORD: &str = "the password of a test";
+
+/// A cabinet, and a source that polls it.
+async fn cabinet(settings: &str) -> (Cabinet, StandIn, Target) {
+    let cabinet = Cabinet::new("me", PASSWORD);
+    let account = |uid: &str, name: &str, balance| (uid.to_owned(), name.to_owned(), balance);
+    let accounts = vec![account("ACC/1", "One", 1.0), account("ACC2", "Two", 2.0)];
+    cabinet.set(Books { available: 10.0, active: 20.0, currency: "EUR".to_owned(), accounts, outage: None });
+    let stand_in = StandIn::start(cabinet.clone()).await.expect("a port");
+    let target = target(&stand_in, settings);
+    (cabinet, stand_in, target)
+}
+
+fn target(stand_in: &StandIn, settings: &str) -> Target {
+    let file = format!("sources: [{{name: a, provider: {{adstat: {{url: \"{}\", {settings}}}}}}}]", stand_in.url("/api"));
+    let mut sources = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources;
+    let mut source = sources.remove(0);
+    source.network.direct = true;
+    let http = Clients::default().client(&source.network, source.timeout).expect("a client");
+    Target { provider: source.provider, http: Box::new(http), secrets: source.secrets }
+}
+
+fn login() -> String {
+    format!("login: {{username: me, password: {PASSWORD}}}")
+}
+
+/// Method and path of the requests since the last look.
+fn calls(stand_in: &StandIn, seen: &mut usize) -> Vec<String> {
+    let asked = stand_in.asked();
+    let calls = asked[*seen..].iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect();
+    *seen = asked.len();
+    calls
+}
+
+fn sorted(mut calls: Vec<String>) -> Vec<String> {
+    calls.sort();
+    calls
+}
+
+fn available(answer: &Answer) -> Vec<(String, f64)> {
+    let amounts = answer.readings.iter().filter_map(|reading| match reading {
+        Reading::Amount(Amount { kind: AmountKind::Available, account, amount, .. }) => Some((account.to_string(), *amount)),
+        _ => None,
+    });
+    amounts.collect()
+}
+
+fn reason(polled: &Result<Answer, Failure>) -> Option<Reason> {
+    polled.as_ref().err().map(|failure| failure.reason)
+}
+
+const LOGIN: &str = "POST /api/v2/login";
+const REFRESH: &str = "GET /api/v2/access-token";
+const DASHBOARD: &str = "GET /api/dashboard/balances";
+const NAMES: &str = "GET /api/accounts/telegram/names";
+
+#[tokio::test]
+async fn logs_in_once_and_uses_the_token_from_then_on() {
+    let (cabinet, stand_in, target) = cabinet(&login()).await;
+    let mut seen = 0;
+    let answer = target.poll().await.expect("an answer");
+    let everything = vec![(String::new(), 10.0), ("ACC/1".to_owned(), 1.0), ("ACC2".to_owned(), 2.0)];
+    assert_eq!(available(&answer), everything);
+    assert_eq!(sorted(calls(&stand_in, &mut seen)), [NAMES, DASHBOARD, LOGIN]);
+    for _ in 0..3 {
+        target.poll().await.expect("an answer");
+        assert_eq!(sorted(calls(&stand_in, &mut seen)), [NAMES, DASHBOARD]);
+    }
+    assert_eq!(cabinet.renewals(), (1, 0));
+}
+
+#[tokio::test]
+async fn concurrent_401s_cause_one_refresh() {
+    let (cabinet, stand_in, target) = cabinet(&login()).await;
+    target.poll().await.expect("an answer");
+    for n in 1..=3 {
+        let mut seen = stand_in.asked().len();
+        cabinet.expire_access();
+        target.poll().await.expect("an answer");
+        let calls = calls(&stand_in, &mut seen);
+        assert_eq!(calls.iter().filter(|call| *call == REFRESH).count(), 1, "{calls:?}");
+        assert_eq!(cabinet.renewals(), (1, n));
+    }
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_causes_one_login() {
+    let (cabinet, stand_in, target) = cabinet(&login()).await;
+    target.poll().await.expect("an answer");
+    cabinet.expire_access();
+    cabinet.expire_refresh();
+    let mut seen = stand_in.asked().len();
+    target.poll().await.expect("an answer");
+    let calls = calls(&stand_in, &mut seen);
+    assert_eq!([REFRESH, LOGIN].map(|wanted| calls.iter().filter(|call| *call == wanted).count()), [1, 1], "{calls:?}");
+    assert_eq!(cabinet.renewals(), (2, 0));
+    target.poll().await.expect("an answer");
+    assert_eq!(cabinet.renewals(), (2, 0));
+}
+
+#[tokio::test]
+async fn a_refreshed_token_that_is_refused_causes_one_login_and_then_auth() {
+    let (cabinet, stand_in, target) = cabinet(&login()).await;
+    target.poll().await.expect("an answer");
+    let refused = || Reply::json(401, &serde_json::json!({"detail": "Token Expired"}));
+    let refreshed = || Reply::json(200, &serde_json::json!({"access_token": "useless", "token_type": "Bearer"}));
+    // Both calls are refused, one refreshes, both are refused again, and so on to the end.
+    let useless = move |asked: &balance_exporter::standin::Asked| match asked.target.as_str() {
+        "/api/v2/access-token" => refreshed(),
+        "/api/v2/login" => Reply::json(200, &serde_json::json!({"access_token": "useless", "refresh_token": "useless"})),
+        _ => refused(),
+    };
+    let liar = StandIn::start(useless).await.expect("a port");
+    let target = self::target(&liar, &login());
+    // The first poll logs in, and a token that is refused at once is not worth a second login.
+    assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
+    let mut seen = 0;
+    let first = calls(&liar, &mut seen);
+    assert_eq!([LOGIN, REFRESH].map(|wanted| first.iter().filter(|call| *call == wanted).count()), [1, 0], "{first:?}");
+    // Later the token could have expired: it is refreshed, then replaced by a login, each once.
+    assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
+    let second = calls(&liar, &mut seen);
+    assert_eq!([LOGIN, REFRESH].map(|wanted| second.iter().filter(|call| *call == wanted).count()), [1, 1], "{second:?}");
+    assert_eq!((cabinet.renewals(), stand_in.asked().len()), ((1, 0), 3));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_tried_once_a_poll() {
+    let (cabinet, stand_in, _) = cabinet(&login()).await;
+    let target = target(&stand_in, "login: {username: me, password: wrong}");
+    for polls in 1..=3 {
+        let polled = target.poll().await;
+        assert_eq!(polled, Err(Failure::new(Reason::Auth, "HTTP 401: Incorrect username or password")));
+        assert_eq!(stand_in.asked().len(), polls);
+    }
+    assert_eq!(cabinet.renewals(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_provider_in_trouble_is_no_reason_to_log_in() {
+    let (cabinet, stand_in, target) = cabinet(&login()).await;
+    target.poll().await.expect("an answer");
+    cabinet.expire_access();
+    // Both calls get their 401, and then the refresh meets an outage.
+    let refused = || Act::Reply(Reply::new(401, "{}"));
+    stand_in.then([refused(), refused(), Act::Reply(Reply::new(503, "{\"detail\":[\"closed\",\"for an hour\"]}"))]);
+    assert_eq!(target.poll().await, Err(Failure::new(Reason::Server, "HTTP 503: closed; for an hour")));
+    assert_eq!(cabinet.renewals(), (1, 0));
+    target.poll().await.expect("an answer");
+    assert_eq!(cabinet.renewals(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_fixed_token_is_used_and_never_renewed() {
+    let (cabinet, stand_in, target) = cabinet("token: fixed").await;
+    assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
+    assert_eq!(stand_in.asked()[0].header("authorization"), "Bearer fixed");
+    assert_eq!(cabinet.renewals(), (0, 0));
+    assert!(stand_in.asked().iter().all(|asked| !asked.target.contains("/v2/")));
+}
+
+#[tokio::test]
+async fn listed_accounts_are_asked_one_by_one_and_all_or_nothing() {
+    let (_, stand_in, target) = cabinet(&format!("{}, accounts: [ACC2, ACC/1], account_currency: usd", login())).await;
+    let unlisted = target.poll().await;
+    assert_eq!(reason(&unlisted), Some(Reason::NotFound), "the stand-in does not undo percent-encoding");
+    let targets: Vec<String> = stand_in.asked().into_iter().map(|asked| asked.target).collect();
+    assert!(targets.contains(&"/api/accounts/telegram/ACC%2F1".to_owned()), "{targets:?}");
+
+    let listed = self::target(&stand_in, &format!("{}, accounts: [ACC2]", login()));
+    assert_eq!(available(&listed.poll().await.expect("an answer")), [(String::new(), 10.0), ("ACC2".to_owned(), 2.0)]);
+    stand_in.then((0..3).map(|_| Act::Reply(Reply::json(200, &serde_json::json!({"account_uid": "ACC9", "balance": 5})))));
+    assert_eq!(reason(&listed.poll().await), Some(Reason::Decode), "an answer about another account");
+}

@@ -1,0 +1,295 @@
+//! Bad configuration files: for each rule one file and the line it gets, to the letter.
+
+use crate::support::{Configured, repository, run, text};
+use balance_exporter::config::Config;
+use std::path::Path;
+
+/// A good source with a provider whose settings the test replaces.
+fn with_provider(provider: &str) -> String {
+    format!("sources:\n  - name: a\n    provider:\n      {provider}\n")
+}
+
+/// A good source with more keys.
+fn with_keys(keys: &str) -> String {
+    format!("sources:\n  - name: a\n    provider: {{mysmpp: {{token: {{env: PATH}}}}}}\n    {keys}\n")
+}
+
+/// A whole file with the line it gets.
+fn whole_files() -> Vec<(String, &'static str)> {
+    let good = with_keys("interval: 5m");
+    vec![
+        (String::new(), "f.yaml:1:1: sources: is missing; add it"),
+        ("- a\n".to_owned(), "f.yaml:1:1: found sequence, expected a map with the key sources"),
+        ("defaults: {interval: 5m}\n".to_owned(), "f.yaml:1:1: sources: is missing; add it"),
+        (format!("source: []\n{good}"), "f.yaml:1:1: source: unknown key; expected `defaults` or `sources`"),
+        (format!("{good}sources: []\n"), "f.yaml:1:1: sources: stands there twice; drop one"),
+        (
+            format!("defaults: {{intervall: 5m}}\n{good}"),
+            "f.yaml:1:12: defaults.intervall: unknown key; expected one of `interval`, `timeout`, `max_age`, `proxy`, `ca_file`",
+        ),
+        (format!("defaults: 5m\n{good}"), "f.yaml:1:11: defaults: found string, expected a map of defaults"),
+        (
+            "sources:\n\t- name: a\n".to_owned(),
+            "f.yaml:2:1: found character that cannot start any token; mend the YAML there: mostly it is the indentation, a tab or a missing quote",
+        ),
+        (
+            "sources: *x\n".to_owned(),
+            "f.yaml:1:10: unknown anchor; mend the YAML there: mostly it is the indentation, a tab or a missing quote",
+        ),
+        (
+            "sources: []\n---\nsources: []\n".to_owned(),
+            "f.yaml: deserializing from YAML containing more than one document is not supported; mend the YAML there: mostly it is the indentation, a tab or a missing quote",
+        ),
+        (good.replace("- name", "- name: b\n    name"), "f.yaml:2:5: sources[0].name: stands there twice; drop one"),
+        (
+            good.replace("name: a", "name: a b"),
+            "f.yaml:2:11: sources[0].name: not a source name; use 1 to 64 of a-z A-Z 0-9 _ . -",
+        ),
+        (
+            good.replace("name: a", "name: ''"),
+            "f.yaml:2:11: sources[0].name: not a source name; use 1 to 64 of a-z A-Z 0-9 _ . -",
+        ),
+        ("sources: [{name: a}]\n".to_owned(), "f.yaml:1:11: sources[0].provider: is missing; add it"),
+        (
+            good.clone() + &good.replace("sources:\n", ""),
+            "f.yaml: sources[1].name: the name a is taken by another source; rename one",
+        ),
+    ]
+}
+
+/// Keys of a source with the line they get.
+fn keys() -> Vec<(&'static str, &'static str)> {
+    vec![
+        (
+            "intervall: 5m",
+            "f.yaml:4:5: sources[0].intervall: unknown key; expected one of `name`, `interval`, `timeout`, `max_age`, `proxy`, `ca_file`, `provider`, `low`",
+        ),
+        ("interval: 5", "f.yaml:4:15: sources[0].interval: a bare number has no unit; write 30s, 5m or 1h"),
+        ("interval: 0.5", "f.yaml:4:15: sources[0].interval: a bare number has no unit; write 30s, 5m or 1h"),
+        ("interval: 999ms", "f.yaml:4:15: sources[0].interval: too short; write 1s or more"),
+        ("interval: 0s", "f.yaml:4:15: sources[0].interval: too short; write 1s or more"),
+        ("interval: 1M", "f.yaml:4:15: sources[0].interval: months and years are not accepted; write minutes as 5m, days as 30d"),
+        ("interval: 9000d", "f.yaml:4:15: sources[0].interval: too long; write 366d or less"),
+        ("interval: soon", "f.yaml:4:15: sources[0].interval: not a duration; write 30s, 5m or 1h 30m"),
+        ("interval: [5m]", "f.yaml:4:15: sources[0].interval: found sequence, expected a text"),
+        ("timeout: 0s", "f.yaml:4:14: sources[0].timeout: too short; write 1ms or more"),
+        (
+            "timeout: 5m",
+            "f.yaml: sources[0].timeout: 5m is not shorter than the interval of 5m; shorten the timeout or lengthen the interval",
+        ),
+        ("max_age: 4m", "f.yaml: sources[0].max_age: 4m is shorter than the interval of 5m; make it at least the interval"),
+        ("proxy: 127.0.0.1:3128", "f.yaml: sources[0].proxy: not the address of a proxy; write http://HOST:PORT"),
+        ("proxy: socks5://127.0.0.1", "f.yaml: sources[0].proxy: not the address of a proxy; write http://HOST:PORT"),
+        (
+            "ca_file: no/such.pem",
+            "f.yaml: sources[0].ca_file: cannot read certificates from no/such.pem: No such file or directory (os error 2); name a PEM file",
+        ),
+        (
+            "ca_file: /dev/null",
+            "f.yaml: sources[0].ca_file: /dev/null holds no usable certificate; name a PEM file of root certificates",
+        ),
+        (
+            "low: {sums: {warning: 1}}",
+            "f.yaml:4:11: sources[0].low.sums: unknown key; expected one of `amount`, `accounts`, `sms`, `areas`",
+        ),
+        ("low: {amount: 5}", "f.yaml:4:19: sources[0].low.amount: found integer, expected a map with warning, critical or both"),
+        ("low: {amount: {warn: 5}}", "f.yaml:4:20: sources[0].low.amount.warn: unknown key; expected `warning` or `critical`"),
+        (
+            "low: {amount: {warning: \"5\"}}",
+            "f.yaml:4:29: sources[0].low.amount.warning: found string, expected a number without quotes",
+        ),
+        (
+            "low: {amount: {warning: .inf}}",
+            "f.yaml:4:29: sources[0].low.amount.warning: a threshold must be finite; write a number",
+        ),
+        ("low: {amount: {}}", "f.yaml: sources[0].low.amount: names no threshold; add warning, critical or both"),
+        (
+            "low: {sms: {warning: 1, critical: 2}}",
+            "f.yaml: sources[0].low.sms: critical 2 is above warning 1; a critical balance is the lower one",
+        ),
+        ("low: {areas: {A: {warning: 1}, A: {warning: 2}}}", "f.yaml:4:18: sources[0].low.areas.A: stands there twice; drop one"),
+        (
+            "low: {accounts: {A: {warning: 1}, \"A \": {warning: 2}}}",
+            "f.yaml: sources[0].low.accounts.A : stands there twice but for white space; drop one",
+        ),
+        (
+            "low: {accounts: {A: {warning: 1, warning: 1}}}",
+            "f.yaml:4:25: sources[0].low.accounts.A.warning: stands there twice; drop one",
+        ),
+    ]
+}
+
+/// Providers with the line they get.
+fn providers() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("megafon: {}", "f.yaml:4:7: sources[0].provider: unknown name; expected one of `adstat`, `mysmpp`, `atisu`"),
+        (
+            "mysmpp: {token: x}\n      atisu: {}",
+            "f.yaml:4:7: sources[0].provider: names several providers; give each its own source",
+        ),
+        ("adstat:", "f.yaml: sources[0].provider.adstat: no credentials; add login or token"),
+        (
+            "adstat: {login: me}",
+            "f.yaml:4:23: sources[0].provider.adstat.login: found string, expected a map with username and password",
+        ),
+        ("adstat: {login: {username: me}}", "f.yaml:4:23: sources[0].provider.adstat.login.password: is missing; add it"),
+        (
+            "adstat: {login: {username: ' ', password: x}}",
+            "f.yaml: sources[0].provider.adstat.login.username: must not be empty; write the value or drop the key",
+        ),
+        (
+            "adstat: {login: {username: me, password: x}, token: y}",
+            "f.yaml: sources[0].provider.adstat.token: stands beside login; keep one of them",
+        ),
+        (
+            "adstat: {token: x, accounts: []}",
+            "f.yaml: sources[0].provider.adstat.accounts: names no account; list some, or drop the key to watch all",
+        ),
+        (
+            "adstat: {token: x, accounts: [A, A]}",
+            "f.yaml: sources[0].provider.adstat.accounts[1]: the account A is listed twice; drop one",
+        ),
+        (
+            "adstat: {token: \"a\\nb\"}",
+            "f.yaml: sources[0].provider.adstat.token: the token holds characters that cannot be sent in a header; correct it",
+        ),
+        (
+            "mysmpp: {url: lk.mysmpp.ru, token: x}",
+            "f.yaml:4:21: sources[0].provider.mysmpp.url: not an absolute URL; write http://HOST/PATH or https://HOST/PATH",
+        ),
+        (
+            "mysmpp: {url: \"ftp://host/\", token: x}",
+            "f.yaml:4:21: sources[0].provider.mysmpp.url: only http and https are spoken; write https://HOST/PATH",
+        ),
+        (
+            "mysmpp: {url: \"http://me:pw@host/\", token: x}",
+            "f.yaml:4:21: sources[0].provider.mysmpp.url: credentials do not belong into the URL; use the provider's own keys for them",
+        ),
+        (
+            "mysmpp: {url: \"http://host/#x\", token: x}",
+            "f.yaml:4:21: sources[0].provider.mysmpp.url: a fragment is never sent; drop the # and what follows it",
+        ),
+        ("mysmpp: {}", "f.yaml: sources[0].provider.mysmpp: no credentials; add login and password, or token"),
+        ("mysmpp: {login: a}", "f.yaml: sources[0].provider.mysmpp.password: is missing beside login; add it"),
+        ("mysmpp: {password: a}", "f.yaml: sources[0].provider.mysmpp.login: is missing beside password; add it"),
+        (
+            "mysmpp: {login: a, token: a}",
+            "f.yaml: sources[0].provider.mysmpp.token: stands beside login or password; keep either the token or those two",
+        ),
+        (
+            "mysmpp: {token: 123456}",
+            "f.yaml:4:23: sources[0].provider.mysmpp.token: a secret that looks like a number or a flag must stand in quotes",
+        ),
+        (
+            "mysmpp: {token: {path: x}}",
+            "f.yaml:4:23: sources[0].provider.mysmpp.token: a secret is {file: PATH}, {env: NAME}, {credential: NAME} or a text",
+        ),
+        ("mysmpp: {token: ''}", "f.yaml: sources[0].provider.mysmpp.token: the secret is empty; put the credential there"),
+        (
+            "mysmpp: {token: {file: no/such}}",
+            "f.yaml: sources[0].provider.mysmpp.token: cannot read the secret file no/such: No such file or directory (os error 2); create it or correct the path",
+        ),
+        (
+            "mysmpp: {token: {file: /dev/zero}}",
+            "f.yaml: sources[0].provider.mysmpp.token: the secret file /dev/zero is over 64 KiB; name the right file",
+        ),
+        (
+            "mysmpp: {token: {file: /dev/null}}",
+            "f.yaml: sources[0].provider.mysmpp.token: the secret is empty; put the credential there",
+        ),
+        (
+            "mysmpp: {token: {env: NOT_SET_ANYWHERE}}",
+            "f.yaml: sources[0].provider.mysmpp.token: the environment variable NOT_SET_ANYWHERE is not set; set it for this process",
+        ),
+        (
+            "mysmpp: {token: {credential: ../x}}",
+            "f.yaml: sources[0].provider.mysmpp.token: a credential is named by a plain file name; name it as LoadCredential= does",
+        ),
+        (
+            "mysmpp: {token: {credential: x}}",
+            "f.yaml: sources[0].provider.mysmpp.token: $CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential=x:PATH, or use file: PATH",
+        ),
+        ("atisu: {token: x}", "f.yaml:4:14: sources[0].provider.atisu.ati_code: is missing; add it"),
+        (
+            "atisu: {token: x, ati_code: 'a b'}",
+            "f.yaml: sources[0].provider.atisu.ati_code: not an ATI code; write its digits, such as \"64357\"",
+        ),
+    ]
+}
+
+#[test]
+fn each_rule_has_its_line() {
+    let keys = keys().into_iter().map(|(keys, line)| (with_keys(keys), line));
+    let providers = providers().into_iter().map(|(provider, line)| (with_provider(provider), line));
+    let files: Vec<_> = whole_files().into_iter().chain(keys).chain(providers).collect();
+    assert!(files.len() >= 30);
+    let wrong: Vec<String> = files
+        .into_iter()
+        .filter_map(|(file, wanted)| {
+            let told = Config::from_text(Path::new("f.yaml"), &file)
+                .err()
+                .map_or_else(|| "accepted".to_owned(), |error| error.to_string());
+            (told != wanted).then(|| format!("{file}\n  wanted {wanted}\n  told   {told}\n"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.concat());
+}
+
+#[test]
+fn defaults_are_inherited_and_overridden() {
+    let file = "defaults: {interval: 10m, timeout: 7s}
+sources:
+  - {name: inherits, provider: {mysmpp: {token: x}}}
+  - {name: overrides, interval: 4s, timeout: 1s, max_age: 9s, provider: {mysmpp: {token: x}}}
+";
+    let config = Config::from_text(Path::new("f.yaml"), file).expect("a good file");
+    let timings = config
+        .sources
+        .iter()
+        .map(|source| [source.interval, source.timeout, source.max_age].map(|duration| duration.as_secs_f64()));
+    assert_eq!(timings.collect::<Vec<_>>(), [[600.0, 7.0, 3600.0], [4.0, 1.0, 9.0]]);
+
+    let computed = "sources:
+  - {name: plain, provider: {mysmpp: {token: x}}}
+  - {name: short, interval: 4s, provider: {mysmpp: {token: x}}}
+  - {name: long, interval: 2h, provider: {mysmpp: {token: x}}}
+";
+    let config = Config::from_text(Path::new("f.yaml"), computed).expect("a good file");
+    let timings = config
+        .sources
+        .iter()
+        .map(|source| [source.interval, source.timeout, source.max_age].map(|duration| duration.as_secs_f64()));
+    assert_eq!(timings.collect::<Vec<_>>(), [[300.0, 10.0, 3600.0], [4.0, 2.0, 3600.0], [7200.0, 10.0, 21600.0]]);
+}
+
+#[test]
+fn a_secret_that_others_can_read_draws_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let configured = Configured::new("sources: [{name: a, provider: {adstat: {login: {username: me, password: readable}}}}]\n");
+    let warned = |mode: u32| {
+        std::fs::set_permissions(&configured.file, std::fs::Permissions::from_mode(mode)).expect("permissions");
+        text(&run(["check", "--config.file", configured.path()]).stderr)
+    };
+    assert_eq!(warned(0o640), "");
+    let warning = warned(0o644);
+    assert!(
+        warning.contains("others can read this file and the secrets in it (sources[0].provider.adstat.login.password)"),
+        "{warning}"
+    );
+    assert!(!warning.contains("readable}"), "{warning}");
+}
+
+#[test]
+fn the_shipped_configuration_is_good() {
+    let file = repository("exporter.yaml");
+    let config = Config::from_text(&file, &std::fs::read_to_string(&file).expect("a file"));
+    let error = config.err().map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(
+        error,
+        format!(
+            "{}: sources[0].provider.adstat.login.password: $CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential=adstat-password:PATH, or use file: PATH",
+            file.display()
+        ),
+        "all but the credentials"
+    );
+}

@@ -1,0 +1,94 @@
+//! Data flows one way: what each module may import, held against its import lines.
+
+use crate::support::repository;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A module with everything of the crate that it may import.
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
+    ("domain", &[]),
+    ("checked", &[]),
+    ("schedule", &["domain"]),
+    ("secret", &["domain"]),
+    ("human", &["domain"]),
+    ("http", &["domain", "secret"]),
+    ("provider", &["checked", "domain", "http", "secret"]),
+    ("config", &["checked", "domain", "http", "provider", "secret"]),
+    ("poll", &["domain", "http", "provider", "secret"]),
+    ("store", &["domain"]),
+    ("assemble", &["config", "http", "poll", "store"]),
+    ("scheduler", &["assemble", "domain", "poll", "schedule", "store"]),
+    ("exposition", &["domain", "store"]),
+    ("server", &["domain", "exposition", "human", "store"]),
+    ("standin", &[]),
+    ("log", &["cli"]),
+    ("cli", &[]),
+];
+
+/// Crates that a module must not know either.
+const MUST_NOT_KNOW: [(&str, &[&str]); 4] = [
+    ("domain", &["serde", "tokio", "reqwest", "prometheus", "tracing", "url"]),
+    ("provider", &["prometheus", "tracing", "tokio::time", "std::time", "hyper"]),
+    ("schedule", &["tracing", "prometheus", "reqwest"]),
+    ("exposition", &["reqwest", "hyper", "serde"]),
+];
+
+/// The text of a module: one file, or all files of a folder, without its unit tests.
+fn module(name: &str) -> String {
+    let file = repository(&format!("src/{name}.rs"));
+    let mut text = String::new();
+    if file.exists() {
+        text.push_str(&without_tests(&file));
+    }
+    let folder = repository(&format!("src/{name}"));
+    for entry in folder.read_dir().into_iter().flatten() {
+        text.push_str(&without_tests(&entry.expect("an entry").path()));
+    }
+    assert!(!text.is_empty(), "no module {name}");
+    text
+}
+
+fn without_tests(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).expect("a source file");
+    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+}
+
+/// The modules of the crate that a text names, in imports and elsewhere in code.
+fn imports(text: &str) -> BTreeSet<&str> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let named = code.flat_map(|line| line.split("crate::").skip(1));
+    named
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn modules_import_only_what_comes_before_them() {
+    for (name, allowed) in MAY_IMPORT {
+        let text = module(name);
+        let imported = imports(&text);
+        assert!(!text.contains("use crate::{"), "{name}: one line for each module, so that this test can read them");
+        let wrong: Vec<_> = imported.into_iter().filter(|import| *import != name && !allowed.contains(import)).collect();
+        assert!(wrong.is_empty(), "{name} must not import {wrong:?}");
+    }
+}
+
+#[test]
+fn modules_do_not_know_what_is_not_theirs() {
+    for (name, crates) in MUST_NOT_KNOW {
+        let text = module(name);
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let wrong: Vec<_> = crates.iter().filter(|known| code.iter().any(|line| line.contains(&format!("{known}::")))).collect();
+        assert!(wrong.is_empty(), "{name} must not know {wrong:?}");
+    }
+}
+
+#[test]
+fn every_module_is_in_the_table_or_puts_the_others_together() {
+    let lib = std::fs::read_to_string(repository("src/lib.rs")).expect("lib.rs");
+    let modules = lib.lines().filter_map(|line| line.strip_prefix("pub mod ").or_else(|| line.strip_prefix("mod ")));
+    let modules: BTreeSet<&str> = modules.map(|line| line.trim_end_matches(';')).collect();
+    let listed: BTreeSet<&str> = MAY_IMPORT.iter().map(|(name, _)| *name).chain(["commands", "daemon"]).collect();
+    assert_eq!(modules, listed);
+}

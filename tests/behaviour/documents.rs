@@ -1,0 +1,77 @@
+//! What is written about the program agrees with the program.
+
+use crate::support::{repository, run, text};
+use std::collections::BTreeSet;
+
+fn readme() -> String {
+    std::fs::read_to_string(repository("README.md")).expect("README.md")
+}
+
+/// The families of a page with their types.
+fn families(page: &str) -> BTreeSet<(String, String)> {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.filter_map(|line| line.split_once(' ')).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+}
+
+#[test]
+fn the_metrics_table_is_the_golden_page() {
+    let readme = readme();
+    let rows = readme.lines().filter(|line| line.starts_with("| `balance_") || line.starts_with("| `process_"));
+    let table: BTreeSet<(String, String)> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())
+        })
+        .collect();
+    let golden = std::fs::read_to_string(repository("tests/golden/metrics.txt")).expect("the golden page");
+    assert_eq!(table, families(&golden));
+}
+
+#[test]
+fn the_labels_in_the_table_are_those_of_the_golden_page() {
+    let golden = std::fs::read_to_string(repository("tests/golden/metrics.txt")).expect("the golden page");
+    for row in readme().lines().filter(|line| line.starts_with("| `balance_")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let name = cells[1].trim_matches('`');
+        let sample = golden.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap_or_default();
+        let labels: BTreeSet<&str> = sample.split("=\"").filter_map(|part| part.rsplit(['{', ',']).next()).collect();
+        let named = |label: &&str| !["provider", "source"].contains(label) && sample.contains(&format!("{label}=\""));
+        let labels: BTreeSet<&str> = labels.into_iter().filter(named).collect();
+        let told: BTreeSet<&str> = cells[3].split(", ").filter(|label| !label.is_empty()).collect();
+        assert_eq!(told, labels, "{name}");
+    }
+}
+
+#[test]
+fn every_option_and_command_is_in_the_readme() {
+    let help = text(&run(["--help"]).stdout);
+    let options = help.split_whitespace().filter(|word| word.starts_with("--"));
+    let readme = readme();
+    for option in options.map(|word| word.trim_end_matches(',')) {
+        assert!(readme.contains(option), "{option} is not in README.md");
+    }
+    for command in ["balance-exporter check", "balance-exporter poll", "cargo run --release -- demo", "tests/run"] {
+        assert!(readme.contains(command), "{command} is not in README.md");
+    }
+}
+
+#[test]
+fn every_reason_is_in_the_readme() {
+    let readme = readme();
+    for reason in balance_exporter::domain::Reason::ALL {
+        assert!(readme.contains(&format!("`{}`", reason.as_str())), "{} is not in README.md", reason.as_str());
+    }
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_good() {
+    let readme = readme();
+    let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let configurations: Vec<&str> = blocks.filter(|block| block.contains("provider:")).collect();
+    assert!(!configurations.is_empty());
+    for block in configurations {
+        let error = balance_exporter::config::Config::from_text(std::path::Path::new("README.md"), block).err();
+        let told = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(told.is_empty() || told.contains("CREDENTIALS_DIRECTORY") || told.contains("secret file"), "{told}\n{block}");
+    }
+}
