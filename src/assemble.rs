@@ -1,9 +1,12 @@
 //! From a checked configuration to what can be polled.
 
 use crate::config::Config;
-use crate::http::client::Clients;
+use crate::http::client::{Clients, Network};
 use crate::poll::Target;
+use crate::provider::Settings;
+use crate::secret::Secret;
 use crate::store::About;
+use std::time::Duration;
 
 /// One source, ready to be polled.
 pub struct Ready {
@@ -11,6 +14,29 @@ pub struct Ready {
     pub about: About,
     /// What is asked.
     pub target: Target,
+    /// What the target was made of.
+    pub recipe: Recipe,
+}
+
+/// What a target is made of. It has no `Debug`, because it holds secrets in two places.
+#[derive(PartialEq)]
+pub struct Recipe {
+    /// The provider's settings.
+    pub settings: Settings,
+    /// What the settings' references to secrets led to.
+    pub secrets: Vec<Secret>,
+    /// How the source reaches the network.
+    pub network: Network,
+    /// Of one HTTP call.
+    pub timeout: Duration,
+}
+
+impl Recipe {
+    /// Whether the other makes the same provider with the same account, by whatever way it is reached.
+    #[must_use]
+    pub fn makes_same_provider(&self, other: &Self) -> bool {
+        self.settings == other.settings && self.secrets == other.secrets
+    }
 }
 
 /// Gives each source its way to the network. Sources keep their order.
@@ -28,7 +54,10 @@ pub fn assemble(config: Config) -> Result<Vec<Ready>, reqwest::Error> {
             max_age: source.max_age,
             low: source.low,
         };
-        Ok(Ready { about, target: Target { provider: source.provider, http: Box::new(http), secrets: source.secrets } })
+        let target = Target { provider: source.provider, http: Box::new(http), secrets: source.secrets.clone() };
+        let recipe =
+            Recipe { settings: source.settings, secrets: source.secrets, network: source.network, timeout: source.timeout };
+        Ok(Ready { about, target, recipe })
     });
     ready.collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::assemble::Ready;
 use crate::exposition::Exposition;
-use crate::scheduler;
+use crate::scheduler::Scheduler;
 use crate::server::{self, site::Site};
 use crate::store::{Moment, Store};
 use std::future::Future;
@@ -32,9 +32,11 @@ pub async fn run(
         tracing::info!("stopping");
         let _ = stop.send(true);
     };
+    let mut scheduler = Scheduler::new(store, Arc::new(Moment::now));
+    scheduler.apply(sources).await;
     tokio::select! {
         ((), ()) = futures_util::future::join(ended, server::serve(listeners, site, stopped)) => {}
-        () = scheduler::run(sources, store, Arc::new(Moment::now)) => {}
+        () = scheduler.run() => {}
     }
     Ok(())
 }

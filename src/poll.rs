@@ -8,11 +8,12 @@ use crate::provider::Provider;
 use crate::secret::{Mask, Secret};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 /// What is asked in a poll.
 pub struct Target {
     /// Whom to ask.
-    pub provider: Box<dyn Provider>,
+    pub provider: Arc<dyn Provider>,
     /// By which way.
     pub http: Box<dyn Http>,
     /// The source's configured secrets.

@@ -2,15 +2,17 @@
 //!
 //! When a poll is due is decided in [`crate::schedule`]; here is the waiting, the clock and the log.
 
-use crate::assemble::Ready;
+use crate::assemble::{Ready, Recipe};
 use crate::domain::{Answer, Failure, Reason, RetryAfter};
 use crate::poll::Target;
+use crate::provider::Provider;
 use crate::schedule::Schedule;
 use crate::store::{About, Moment, Outcome, Store};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
 /// First polls are spread: one in this time, fifty a second.
@@ -19,29 +21,101 @@ const FIRST_POLLS_EVERY: Duration = Duration::from_millis(20);
 /// Tells the time. Handed in, so that a test can run a week in a second.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
-/// Polls all sources at their intervals, and does not return.
-///
-/// Each source stands in the store from the first moment on.
-///
-/// # Panics
-/// When the scheduler itself fails; a panic within a poll is a failed poll.
-pub async fn run(sources: Vec<Ready>, store: Arc<Store>, clock: Clock) {
-    let mut tasks = JoinSet::new();
-    let mut first = clock().instant;
-    for Ready { about, target } in sources {
-        store.add(about.clone());
-        store.scheduled(&about.name, first);
-        let schedule = Schedule::new(about.interval, first);
-        tasks.spawn(watch(about, target, schedule, store.clone(), clock.clone()));
-        first += FIRST_POLLS_EVERY;
+/// The tasks of all sources. They end when it is dropped.
+pub struct Scheduler {
+    store: Arc<Store>,
+    clock: Clock,
+    tasks: JoinSet<()>,
+    sources: HashMap<Arc<str>, Scheduled>,
+}
+
+/// A source that has its task.
+struct Scheduled {
+    about: About,
+    recipe: Recipe,
+    provider: Arc<dyn Provider>,
+    task: AbortHandle,
+    /// Resolves when the task has ended.
+    ended: oneshot::Receiver<()>,
+}
+
+impl Scheduler {
+    /// A scheduler without sources.
+    #[must_use]
+    pub fn new(store: Arc<Store>, clock: Clock) -> Self {
+        Self { store, clock, tasks: JoinSet::new(), sources: HashMap::new() }
     }
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(panic) = ended.map_err(tokio::task::JoinError::try_into_panic) {
-            std::panic::resume_unwind(panic.unwrap_or_else(|cancelled| Box::new(cancelled.to_string())));
+
+    /// Polls these sources from now on, and no others.
+    ///
+    /// A source that is the same as before is left alone, down to its next poll. One whose provider is the same keeps its
+    /// readings, counts and session, and is polled soon. Any other of the same name starts afresh.
+    pub async fn apply(&mut self, sources: Vec<Ready>) {
+        let names: HashSet<Arc<str>> = sources.iter().map(|source| source.about.name.clone()).collect();
+        let gone: Vec<Arc<str>> = self.sources.keys().filter(|name| !names.contains(*name)).cloned().collect();
+        for name in gone {
+            self.end(&name).await;
+            self.store.remove(&name);
+        }
+        let mut first = (self.clock)().instant;
+        for mut source in sources {
+            let name = source.about.name.clone();
+            let before = self.sources.get(&name);
+            if before.is_some_and(|before| before.about == source.about && before.recipe == source.recipe) {
+                continue;
+            }
+            let same_provider =
+                before.filter(|before| before.recipe.makes_same_provider(&source.recipe)).map(|before| before.provider.clone());
+            self.end(&name).await;
+            match same_provider {
+                Some(provider) => {
+                    source.target.provider = provider;
+                    self.store.adjust(source.about.clone());
+                }
+                None => self.store.add(source.about.clone()),
+            }
+            self.begin(source, first);
+            first += FIRST_POLLS_EVERY;
         }
     }
-    // Without sources there is nothing to poll, and nothing to end for either.
-    std::future::pending::<()>().await;
+
+    fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant) {
+        self.store.scheduled(&about.name, first);
+        let schedule = Schedule::new(about.interval, first);
+        let provider = target.provider.clone();
+        let watching = watch(about.clone(), target, schedule, self.store.clone(), self.clock.clone());
+        let (alive, ended) = oneshot::channel::<()>();
+        let task = self.tasks.spawn(async move {
+            let _alive = alive;
+            watching.await;
+        });
+        self.sources.insert(about.name.clone(), Scheduled { about, recipe, provider, task, ended });
+    }
+
+    /// Ends the task of a source, and waits until it can no longer touch the store.
+    async fn end(&mut self, name: &str) {
+        if let Some(scheduled) = self.sources.remove(name) {
+            scheduled.task.abort();
+            // An error is what a dropped sender says.
+            let _ = scheduled.ended.await;
+        }
+    }
+
+    /// Waits for what must not happen.
+    ///
+    /// # Panics
+    /// When a task of the scheduler has panicked; a panic within a poll is a failed poll.
+    pub async fn run(&mut self) {
+        loop {
+            match self.tasks.join_next().await.map(|ended| ended.map_err(JoinError::try_into_panic)) {
+                Some(Err(Ok(panic))) => std::panic::resume_unwind(panic),
+                // Ended on purpose.
+                Some(_) => {}
+                // Without sources there is nothing to poll, and nothing to end for either.
+                None => std::future::pending().await,
+            }
+        }
+    }
 }
 
 async fn watch(about: About, target: Target, mut schedule: Schedule, store: Arc<Store>, clock: Clock) {

@@ -131,8 +131,11 @@ impl SourceState {
 
 /// Is told, on the task that ended a poll, of the source's new state. It must be quick and must not call the store.
 pub trait Observer: Send + Sync {
-    /// A source was added, or a poll of it has ended.
+    /// A source was added or adjusted, or a poll of it has ended.
     fn changed(&self, state: &SourceState);
+
+    /// A source is gone.
+    fn removed(&self, name: &str);
 }
 
 /// All sources by name.
@@ -148,11 +151,25 @@ impl Store {
         Self { sources: Mutex::new(BTreeMap::new()), observer }
     }
 
-    /// Adds a source that was never polled.
+    /// Adds a source that was never polled, in the place of any of the same name.
     pub fn add(&self, about: About) {
         let state = Arc::new(SourceState::new(Arc::new(about)));
         self.lock().insert(state.about.name.clone(), state.clone());
         self.observer.changed(&state);
+    }
+
+    /// Changes what is configured for a source that stays what it is, with its readings and counts.
+    pub fn adjust(&self, about: About) {
+        let name = about.name.clone();
+        if let Some(state) = self.update(&name, |state| state.about = Arc::new(about)) {
+            self.observer.changed(&state);
+        }
+    }
+
+    /// Forgets a source.
+    pub fn remove(&self, name: &str) {
+        self.lock().remove(name);
+        self.observer.removed(name);
     }
 
     /// Takes the outcome of a poll, whole and at once. A source polls once at a time, so outcomes of one source do not race.

@@ -51,7 +51,7 @@ fn choose(config: &mut Config, names: &[String]) -> Result<(), Failed> {
 /// Polls every source once. The order stays.
 async fn poll_all(sources: Vec<Ready>) -> Vec<Polled> {
     let mut progress = Progress::of(sources.len());
-    let polls = sources.into_iter().enumerate().map(|(i, Ready { about, target })| async move {
+    let polls = sources.into_iter().enumerate().map(|(i, Ready { about, target, .. })| async move {
         let begun = Moment::now();
         let result = target.poll().await;
         let ended = Moment::now();

@@ -9,7 +9,7 @@ mod scalar;
 
 use crate::domain::{Label, Low, Thresholds};
 use crate::http::client::{ExtraRoots, Network, check_proxy};
-use crate::provider::{Build, Problem, Provider};
+use crate::provider::{Build, Problem, Provider, Settings};
 use crate::secret::{Secret, SecretRef};
 use scalar::show;
 use std::collections::{BTreeMap, HashSet};
@@ -49,7 +49,9 @@ pub struct Source {
     /// The name of its provider.
     pub provider_name: &'static str,
     /// The provider itself.
-    pub provider: Box<dyn Provider>,
+    pub provider: Arc<dyn Provider>,
+    /// What the provider was made of, beside the secrets.
+    pub settings: Settings,
     /// Every secret of the source, the proxy's included.
     pub secrets: Vec<Secret>,
     /// Between two polls; a second or more.
@@ -161,6 +163,7 @@ fn source(entry: file::Source, defaults: &file::Defaults, build: &mut Build) -> 
         name: entry.name.0.into(),
         provider_name,
         provider,
+        settings: entry.provider,
         secrets: build.secrets.clone(),
         interval: timing.interval,
         timeout: timing.timeout,

@@ -103,6 +103,12 @@ impl Observer for Exposition {
         board.sources.insert(state.about.name.clone(), rendered);
         board.version += 1;
     }
+
+    fn removed(&self, name: &str) {
+        let mut board = self.lock();
+        board.sources.remove(name);
+        board.version += 1;
+    }
 }
 
 impl Balances {

@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const USER_AGENT: &str = concat!("balance-exporter/", env!("CARGO_PKG_VERSION"));
 
 /// How a source reaches the network.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Network {
     /// Overrides the proxy variables of the environment. Its address can hold a password.
     pub proxy: Option<Secret>,
@@ -40,7 +40,7 @@ pub struct Network {
 }
 
 /// Root certificates read from a file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExtraRoots {
     path: PathBuf,
     certificates: Arc<[CertificateDer<'static>]>,

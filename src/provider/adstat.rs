@@ -21,7 +21,7 @@ use url::Url;
 const DEFAULT_URL: &str = "https://client.adstat.pro/api/";
 
 /// `provider.adstat`: a login, or a fixed token for a short run.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of adstat")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -31,7 +31,7 @@ pub struct Settings {
     accounts: Option<Vec<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with username and password")]
 struct Login {
     username: String,
@@ -39,7 +39,7 @@ struct Login {
 }
 
 impl Settings {
-    pub(super) fn build(self, build: &mut Build) -> Result<Adstat, Problem> {
+    pub(super) fn build(&self, build: &mut Build) -> Result<Adstat, Problem> {
         let access = match (&self.login, &self.token) {
             (Some(login), None) => {
                 required("login.username", &login.username)?;
@@ -50,17 +50,19 @@ impl Settings {
             (None, None) => return Err(Problem::at("", "no credentials; add login or token")),
             (Some(_), Some(_)) => return Err(Problem::at("token", "stands beside login; keep one of them")),
         };
-        let accounts = self.accounts.map(check_accounts).transpose()?;
+        if let Some(accounts) = &self.accounts {
+            check_accounts(accounts)?;
+        }
         Ok(Adstat {
-            base: build.endpoint(self.url, DEFAULT_URL).into_base(),
+            base: build.endpoint(self.url.as_ref(), DEFAULT_URL).into_base(),
             access,
-            account_currency: Label::currency(&self.account_currency.unwrap_or_default()),
-            accounts,
+            account_currency: Label::currency(self.account_currency.as_deref().unwrap_or_default()),
+            accounts: self.accounts.clone(),
         })
     }
 }
 
-fn check_accounts(accounts: Vec<String>) -> Result<Vec<String>, Problem> {
+fn check_accounts(accounts: &[String]) -> Result<(), Problem> {
     if accounts.is_empty() {
         return Err(Problem::at("accounts", "names no account; list some, or drop the key to watch all"));
     }
@@ -70,7 +72,7 @@ fn check_accounts(accounts: Vec<String>) -> Result<Vec<String>, Problem> {
             return Err(Problem::at(format!("accounts[{i}]"), format!("the account {account} is listed twice; drop one")));
         }
     }
-    Ok(accounts)
+    Ok(())
 }
 
 /// A configured cabinet.

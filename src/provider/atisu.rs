@@ -21,7 +21,7 @@ const DEFAULT_URL: &str = "https://api.ati.su/v1.0/balance";
 const CURRENCY: &str = "ATIS";
 
 /// `provider.atisu`: a token and the code of its ATI account.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of atisu")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -30,14 +30,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(super) fn build(self, build: &mut Build) -> Result<Atisu, Problem> {
+    pub(super) fn build(&self, build: &mut Build) -> Result<Atisu, Problem> {
         let code = self.ati_code.trim();
         if code.is_empty() || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(Problem::at("ati_code", "not an ATI code; write its digits, such as \"64357\""));
         }
         let user_agent = HeaderValue::try_from(format!("ati_integrator_{code}")).map_err(|error| Problem::at("ati_code", error.to_string()))?;
         let authorization = build.bearer("token", &self.token)?;
-        Ok(Atisu { url: build.endpoint(self.url, DEFAULT_URL).url().clone(), authorization, user_agent })
+        Ok(Atisu { url: build.endpoint(self.url.as_ref(), DEFAULT_URL).url().clone(), authorization, user_agent })
     }
 }
 

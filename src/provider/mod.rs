@@ -11,6 +11,7 @@ use crate::http::Http;
 use crate::secret::Secret;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use std::sync::Arc;
 
 pub use settings::{Build, Endpoint, Problem};
 
@@ -31,7 +32,7 @@ macro_rules! providers {
 
         /// The `provider` of a source, as the configuration states it: the provider's name over its settings.
         #[expect(non_camel_case_types, reason = "a variant is the provider's name in the configuration and in labels")]
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, PartialEq, Deserialize)]
         pub enum Settings {
             $(
                 #[doc = concat!("Settings of `", stringify!($name), "`.")]
@@ -50,8 +51,8 @@ macro_rules! providers {
             ///
             /// # Errors
             /// The first problem, with its place below the settings.
-            pub fn build(self, build: &mut Build) -> Result<Box<dyn Provider>, Problem> {
-                match self { $(Self::$name(settings) => Ok(Box::new(settings.build(build)?)),)* }
+            pub fn build(&self, build: &mut Build) -> Result<Arc<dyn Provider>, Problem> {
+                match self { $(Self::$name(settings) => Ok(Arc::new(settings.build(build)?)),)* }
             }
         }
 

@@ -18,7 +18,7 @@ use url::Url;
 const DEFAULT_URL: &str = "http://lk.mysmpp.ru/json/balance.php";
 
 /// `provider.mysmpp`: a login with its password, or a token.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of mysmpp")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -28,7 +28,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(super) fn build(self, build: &mut Build) -> Result<Mysmpp, Problem> {
+    pub(super) fn build(&self, build: &mut Build) -> Result<Mysmpp, Problem> {
         let credentials = match (&self.login, &self.password, &self.token) {
             (Some(login), Some(password), None) => {
                 required("login", login)?;
@@ -41,7 +41,7 @@ impl Settings {
             (Some(_), None, None) => return Err(Problem::at("password", "is missing beside login; add it")),
             (None, Some(_), None) => return Err(Problem::at("login", "is missing beside password; add it")),
         };
-        let url = build.endpoint(self.url, DEFAULT_URL).url().clone();
+        let url = build.endpoint(self.url.as_ref(), DEFAULT_URL).url().clone();
         Ok(Mysmpp { url, body: crate::secret::Secret::new(credentials.to_string()) })
     }
 }

@@ -108,9 +108,9 @@ impl Build {
     /// # Panics
     /// When the default is not an address.
     #[must_use]
-    pub fn endpoint(&mut self, given: Option<Endpoint>, default: &'static str) -> Endpoint {
+    pub fn endpoint(&mut self, given: Option<&Endpoint>, default: &'static str) -> Endpoint {
         #[expect(clippy::expect_used, reason = "the default is a constant that a test parses")]
-        let endpoint = given.unwrap_or_else(|| Endpoint::parse(default).expect("a good default"));
+        let endpoint = given.cloned().unwrap_or_else(|| Endpoint::parse(default).expect("a good default"));
         self.cleartext |= endpoint.url().scheme() == "http";
         endpoint
     }

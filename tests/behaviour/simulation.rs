@@ -1,15 +1,17 @@
 //! The scheduler over days, under a clock that jumps from one event to the next.
 
-use balance_exporter::assemble::Ready;
+use balance_exporter::assemble::{Ready, Recipe};
+use balance_exporter::config::Config;
 use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Label, Low, Reading, Reason, RetryAfter};
 use balance_exporter::exposition::Exposition;
 use balance_exporter::http::{Http, Request, Response};
 use balance_exporter::poll::Target;
 use balance_exporter::provider::Provider;
-use balance_exporter::scheduler::{self, Clock};
+use balance_exporter::scheduler::{Clock, Scheduler};
 use balance_exporter::store::{About, Moment, SourceState, Store};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
@@ -39,27 +41,37 @@ impl Http for NoNetwork {
 fn source(name: &str, interval: u64, script: impl Fn(u32) -> BoxFuture<'static, Polled> + Send + Sync + 'static) -> Ready {
     let interval = Duration::from_secs(interval);
     let about = About { name: name.into(), provider: "scripted", interval, max_age: interval * 3, low: Low::default() };
-    let provider = Box::new(Scripted(script, Mutex::new(0)));
-    Ready { about, target: Target { provider, http: Box::new(NoNetwork), secrets: Vec::new() } }
+    let provider = Arc::new(Scripted(script, Mutex::new(0)));
+    let target = Target { provider, http: Box::new(NoNetwork), secrets: Vec::new() };
+    Ready { about, target, recipe: recipe("x") }
+}
+
+/// A recipe that differs from others by its token. Nothing is made of it here.
+fn recipe(token: &str) -> Recipe {
+    let file = format!("sources: [{{name: a, provider: {{mysmpp: {{token: {token}}}}}}}]");
+    let source = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0);
+    Recipe { settings: source.settings, secrets: source.secrets, network: source.network, timeout: source.timeout }
 }
 
 /// A run of the scheduler, in which the wall clock goes with the simulated one.
 struct World {
     store: Arc<Store>,
     exposition: Arc<Exposition>,
+    scheduler: Scheduler,
     clock: Clock,
     began: Instant,
 }
 
 impl World {
-    fn of(sources: Vec<Ready>) -> Self {
+    async fn of(sources: Vec<Ready>) -> Self {
         let began = Instant::now();
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let clock: Clock = Arc::new(move || Moment { instant: Instant::now(), wall: wall + began.elapsed() });
         let exposition = Arc::new(Exposition::new(wall).expect("metrics"));
         let store = Arc::new(Store::new(exposition.clone()));
-        tokio::spawn(scheduler::run(sources, store.clone(), clock.clone()));
-        Self { store, exposition, clock, began }
+        let mut scheduler = Scheduler::new(store.clone(), clock.clone());
+        scheduler.apply(sources).await;
+        Self { store, exposition, scheduler, clock, began }
     }
 
     fn state(&self, name: &str) -> Arc<SourceState> {
@@ -112,7 +124,7 @@ async fn a_week_does_not_drift() {
         noted.note();
         sleep(Duration::from_secs(u64::from(n * 7 % 20))).map(|()| good()).boxed()
     };
-    let world = World::of(vec![source("a", 300, slow)]);
+    let world = World::of(vec![source("a", 300, slow)]).await;
     sleep(Duration::from_secs(7 * 24 * 3600 - 1)).await;
     assert_eq!(times.seconds(), (0..2016).map(|n| n * 300).collect::<Vec<_>>());
     assert_eq!(world.state("a").polls, 2016);
@@ -126,7 +138,7 @@ async fn a_pause_is_followed_by_one_poll_and_then_the_old_pace() {
         noted.note();
         std::future::ready(good()).boxed()
     };
-    let _world = World::of(vec![source("a", 60, script)]);
+    let _world = World::of(vec![source("a", 60, script)]).await;
     sleep(Duration::from_secs(90)).await;
     // The machine sleeps for an hour and a half minute.
     tokio::time::advance(Duration::from_secs(3630)).await;
@@ -144,7 +156,7 @@ async fn first_polls_begin_at_once_and_fifty_a_second() {
             std::future::ready(good()).boxed()
         })
     });
-    let world = World::of(sources.collect());
+    let world = World::of(sources.collect()).await;
     sleep(Duration::from_millis(9)).await;
     assert_eq!(times.seconds().len(), 1, "the first begins at once");
     assert!(!world.store.is_ready());
@@ -159,7 +171,8 @@ async fn a_hanging_source_delays_nobody() {
     let world = World::of(vec![
         source("hanging", 60, |_| std::future::pending().boxed()),
         source("healthy", 60, |_| std::future::ready(good()).boxed()),
-    ]);
+    ])
+    .await;
     sleep(Duration::from_secs(24 * 3600)).await;
     assert_eq!((world.state("hanging").polls, world.state("healthy").polls), (0, 1440));
     assert!(world.metrics().contains("balance_up{provider=\"scripted\",source=\"healthy\"} 1\n"));
@@ -184,7 +197,7 @@ async fn a_poll_longer_than_the_interval_is_not_overtaken() {
         }
         .boxed()
     };
-    let world = World::of(vec![source("a", 10, script)]);
+    let world = World::of(vec![source("a", 10, script)]).await;
     sleep(Duration::from_secs(299)).await;
     assert_eq!(at_once.lock().expect("no panic").1, 1, "polls at once");
     assert_eq!(world.state("a").polls, 10, "one in each three slots");
@@ -199,7 +212,7 @@ async fn each_reason_is_tried_again_at_its_pace() {
             noted.note();
             std::future::ready(failed(reason)).boxed()
         };
-        let world = World::of(vec![source("a", 1800, script)]);
+        let world = World::of(vec![source("a", 1800, script)]).await;
         sleep(Duration::from_secs(20_000)).await;
         let times = times.seconds();
         let waits: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -239,7 +252,7 @@ async fn retry_after_is_honoured_in_both_forms_up_to_an_hour() {
             let failure = Failure { retry_after: Some(wish), ..Failure::new(Reason::RateLimited, "") };
             std::future::ready(Err(failure)).boxed()
         };
-        let _world = World::of(vec![source("a", 300, script)]);
+        let _world = World::of(vec![source("a", 300, script)]).await;
         sleep(Duration::from_secs(4000)).await;
         assert_eq!(times.seconds()[..2], [0, second], "{wish:?}");
     }
@@ -248,7 +261,7 @@ async fn retry_after_is_honoured_in_both_forms_up_to_an_hour() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_a_failed_poll_and_the_schedule_goes_on() {
     let script = |n: u32| async move { if n.is_multiple_of(2) { panic!("scripted") } else { good() } }.boxed();
-    let world = World::of(vec![source("a", 60, script)]);
+    let world = World::of(vec![source("a", 60, script)]).await;
     sleep(Duration::from_secs(599)).await;
     let state = world.state("a");
     assert_eq!((state.polls, state.failures[Reason::Internal as usize]), (10, 5));
@@ -260,7 +273,7 @@ async fn a_panic_is_a_failed_poll_and_the_schedule_goes_on() {
 async fn readings_stay_until_max_age_and_then_go_without_a_poll() {
     let script = |n: u32| std::future::ready(if n == 1 { good() } else { failed(Reason::Timeout) }).boxed();
     // max_age is three intervals from the first failed poll on.
-    let world = World::of(vec![source("a", 600, script)]);
+    let world = World::of(vec![source("a", 600, script)]).await;
     let shown = |world: &World| world.metrics().contains("balance_available_amount{");
     sleep(Duration::from_secs(600 + 1799)).await;
     assert!(shown(&world));
@@ -283,10 +296,84 @@ async fn an_answer_replaces_the_one_before_whole() {
         let readings = if n == 1 { vec![account("A"), account("B")] } else { vec![account("B"), account("C")] };
         std::future::ready(Ok(Answer::new(readings))).boxed()
     };
-    let world = World::of(vec![source("a", 60, script)]);
+    let world = World::of(vec![source("a", 60, script)]).await;
     let accounts = |world: &World| ["A", "B", "C"].map(|name| world.metrics().contains(&format!("account=\"{name}\"")));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(accounts(&world), [true, true, false]);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(accounts(&world), [false, true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_that_stay_the_same_do_not_notice_a_reload() {
+    let times = Times::new();
+    let sources = || {
+        let noted = times.clone();
+        let script = move |_| {
+            noted.note();
+            std::future::ready(good()).boxed()
+        };
+        vec![source("a", 300, script)]
+    };
+    let mut world = World::of(sources()).await;
+    for _ in 0..100 {
+        sleep(Duration::from_secs(7)).await;
+        world.scheduler.apply(sources()).await;
+        assert!(world.metrics().contains("balance_available_amount{"));
+    }
+    assert_eq!(times.seconds(), [0, 300, 600]);
+    assert_eq!(world.state("a").polls, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_adds_adjusts_replaces_and_removes() {
+    let times = Times::new();
+    let script = |mark: u64| {
+        let noted = times.clone();
+        move |n: u32| {
+            noted.note();
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let figure = (mark * 100) as f64 + f64::from(n);
+            std::future::ready(Ok(Answer::new(vec![amount(figure)]))).boxed()
+        }
+    };
+    let first = |metrics: &str, name: &str| {
+        let prefix = format!("balance_available_amount{{provider=\"scripted\",source=\"{name}\"");
+        metrics
+            .lines()
+            .find(|line| line.starts_with(&prefix))
+            .and_then(|line| line.rsplit_once(' '))
+            .map(|(_, value)| value.to_owned())
+    };
+    let mut world = World::of(vec![
+        source("adjusted", 300, script(1)),
+        source("replaced", 300, script(2)),
+        source("removed", 300, script(3)),
+    ])
+    .await;
+    sleep(Duration::from_secs(301)).await;
+
+    let replaced = Ready { recipe: recipe("y"), ..source("replaced", 300, script(4)) };
+    world.scheduler.apply(vec![source("adjusted", 60, script(9)), replaced, source("added", 300, script(5))]).await;
+    let metrics = world.metrics();
+    let shown = ["adjusted", "replaced", "removed", "added"].map(|name| first(&metrics, name));
+    assert_eq!(shown.map(|reading| reading.is_some()), [true, false, false, false], "only what stays itself keeps its readings");
+    assert!(!metrics.contains("source=\"removed\""), "{metrics}");
+
+    sleep(Duration::from_secs(1)).await;
+    let shown = ["adjusted", "replaced", "added"].map(|name| first(&world.metrics(), name).expect("a reading"));
+    assert_eq!(shown, ["103", "401", "501"], "changed and new ones are polled soon; the adjusted one by its old provider");
+    assert_eq!(["adjusted", "replaced", "added"].map(|name| world.state(name).polls), [3, 1, 1]);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.state("adjusted").polls, 4, "at its new interval");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_removed_in_the_middle_of_a_poll_stays_removed() {
+    let slow = |_| sleep(Duration::from_secs(5)).map(|()| good()).boxed();
+    let mut world = World::of(vec![source("a", 60, slow)]).await;
+    sleep(Duration::from_secs(2)).await;
+    world.scheduler.apply(Vec::new()).await;
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!((world.store.snapshot().len(), world.metrics()), (0, String::new()));
 }
