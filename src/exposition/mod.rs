@@ -77,6 +77,11 @@ impl Exposition {
         Page { balances: opening.bytes.clone(), own: opening.close(self.own.text().as_bytes()) }
     }
 
+    /// Notes when the configuration was loaded again; absent a time, it was refused and the one before stays.
+    pub fn reloaded(&self, loaded: Option<SystemTime>) {
+        self.own.reloaded(loaded);
+    }
+
     fn balances(&self, now: Instant) -> Arc<Balances> {
         let (sources, version) = {
             let board = self.lock();

@@ -14,6 +14,8 @@ pub const REVISION: &str = env!("BALANCE_EXPORTER_REVISION");
 /// The registry of what is not a balance.
 pub(super) struct Own {
     registry: Registry,
+    reload_successful: Gauge,
+    reload_success_timestamp: Gauge,
 }
 
 impl Own {
@@ -23,13 +25,23 @@ impl Own {
         let build = Opts::new("balance_exporter_build_info", "The version and the commit of this program.");
         registry
             .register(gauge(build.const_label("version", env!("CARGO_PKG_VERSION")).const_label("revision", REVISION), 1.0)?)?;
-        let good =
-            Opts::new("balance_exporter_config_last_reload_successful", "Whether the last load of the configuration succeeded.");
-        registry.register(gauge(good, 1.0)?)?;
-        let name = "balance_exporter_config_last_reload_success_timestamp_seconds";
-        registry.register(gauge(Opts::new(name, "When the running configuration was loaded."), epoch_seconds(loaded))?)?;
+        let successful = "balance_exporter_config_last_reload_successful";
+        let reload_successful = gauge(Opts::new(successful, "Whether the last load of the configuration succeeded."), 1.0)?;
+        registry.register(reload_successful.clone())?;
+        let timestamp = "balance_exporter_config_last_reload_success_timestamp_seconds";
+        let loaded = epoch_seconds(loaded);
+        let reload_success_timestamp = gauge(Opts::new(timestamp, "When the running configuration was loaded."), loaded)?;
+        registry.register(reload_success_timestamp.clone())?;
         registry.register(Box::new(ThisProcess))?;
-        Ok(Self { registry })
+        Ok(Self { registry, reload_successful: *reload_successful, reload_success_timestamp: *reload_success_timestamp })
+    }
+
+    /// The configuration was loaded again; absent a time, it was refused and the one before stays.
+    pub(super) fn reloaded(&self, loaded: Option<SystemTime>) {
+        self.reload_successful.set(if loaded.is_some() { 1.0 } else { 0.0 });
+        if let Some(loaded) = loaded {
+            self.reload_success_timestamp.set(epoch_seconds(loaded));
+        }
     }
 
     /// The lines of these metrics.
