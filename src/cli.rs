@@ -27,6 +27,9 @@ pub struct Options {
     /// Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = DEFAULT_LISTEN_ADDRESS, global = true, value_parser = listen_address)]
     pub listen_addresses: Vec<String>,
+    /// Take the listening sockets from systemd, instead of --web.listen-address
+    #[arg(long = "web.systemd-socket", global = true)]
+    pub systemd_socket: bool,
     /// Where the metrics are
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,
@@ -52,6 +55,8 @@ pub enum Command {
         #[arg(long, value_name = "FORMAT", default_value = "table", ignore_case = true)]
         output: Output,
     },
+    /// Ask the daemon that runs at the first --web.listen-address whether it is healthy; for containers
+    Healthcheck,
     /// Run the daemon against built-in stand-in providers on loopback; needs no file and no account
     Demo,
 }

@@ -13,6 +13,7 @@ pub mod domain;
 pub mod exposition;
 pub mod http;
 pub mod human;
+mod listen;
 pub mod log;
 pub mod poll;
 pub mod provider;

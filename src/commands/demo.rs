@@ -4,6 +4,7 @@ use super::{Failed, daemon, print, runtime};
 use crate::assemble::assemble;
 use crate::cli::Options;
 use crate::config::Config;
+use crate::listen::Places;
 use crate::standin::adstat::{Books, Cabinet};
 use crate::standin::atisu::{Exchange, Wallet};
 use crate::standin::mysmpp::{Account, Gateway};
@@ -18,6 +19,7 @@ const SPEED: f64 = 120.0;
 const STEP: Duration = Duration::from_millis(250);
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
+    let places = Places::of(options).map_err(Failed::other)?;
     runtime()?.block_on(async {
         let world = World::new();
         let cannot = |error| Failed::other(format!("cannot start a stand-in provider on loopback: {error}"));
@@ -35,7 +37,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
         }
         let sources = assemble(config).map_err(Failed::other)?;
         tokio::select! {
-            ended = daemon::serve(sources, options) => ended,
+            ended = daemon::serve(sources, places, options) => ended,
             () = turn(&world) => Ok(()),
         }
     })

@@ -3,6 +3,7 @@
 mod check;
 mod daemon;
 mod demo;
+mod healthcheck;
 mod poll;
 
 use crate::cli::{self, Cli, Command, Options};
@@ -70,6 +71,7 @@ fn dispatch(Cli { options, command }: Cli) -> Result<(), Failed> {
         None => daemon::run(&options),
         Some(Command::Check) => check::run(&options),
         Some(Command::Poll { sources, output }) => poll::run(&options, &sources, output),
+        Some(Command::Healthcheck) => healthcheck::run(&options),
         Some(Command::Demo) => demo::run(&options),
     }
 }

@@ -1,0 +1,99 @@
+//! `healthcheck`: asks the running daemon whether it is healthy, for containers without a shell. It needs no configuration.
+
+use super::Failed;
+use crate::cli::Options;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+/// How long connecting, and each piece of the answer, may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Enough of an answer to judge it.
+const ANSWER_LIMIT: u64 = 64;
+
+pub(super) fn run(options: &Options) -> Result<(), Failed> {
+    let Some(address) = options.listen_addresses.first() else { return Err(Failed::other("no --web.listen-address")) };
+    let unhealthy = |cause: &dyn std::fmt::Display| Failed::other(format!("{address} is not healthy: {cause}"));
+    let answer = ask(address).map_err(|error| unhealthy(&error))?;
+    judge(&answer).map_err(|cause| unhealthy(&cause))
+}
+
+fn ask(address: &str) -> std::io::Result<Vec<u8>> {
+    let mut refused = std::io::ErrorKind::AddrNotAvailable.into();
+    for reachable in reachable(address)? {
+        match TcpStream::connect_timeout(&reachable, PATIENCE) {
+            Ok(stream) => return exchange(stream, address),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+fn exchange(mut stream: TcpStream, address: &str) -> std::io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET /-/healthy HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    match stream.take(ANSWER_LIMIT).read_to_end(&mut answer) {
+        // What came before the connection broke may be enough.
+        Err(error) if answer.is_empty() => Err(error),
+        _ => Ok(answer),
+    }
+}
+
+/// Where a daemon that listens at this address can be reached from its own machine.
+fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
+    let addresses: Vec<SocketAddr> = match address.strip_prefix(':') {
+        Some(port) => format!("[::]:{port}").to_socket_addrs()?.collect(),
+        None => address.to_socket_addrs()?.collect(),
+    };
+    let loopback = |address: SocketAddr| match (address.ip().is_unspecified(), address.is_ipv4()) {
+        (false, _) => vec![address],
+        (true, true) => vec![(Ipv4Addr::LOCALHOST, address.port()).into()],
+        // A socket for all of IPv6 mostly takes IPv4 as well, and stands for it where there is no IPv6.
+        (true, false) => {
+            vec![(Ipv4Addr::LOCALHOST, address.port()).into(), (Ipv6Addr::LOCALHOST, address.port()).into()]
+        }
+    };
+    Ok(addresses.into_iter().flat_map(loopback).collect())
+}
+
+fn judge(answer: &[u8]) -> Result<(), String> {
+    // A TLS alert: the daemon is there and speaks TLS. Whether its certificate is good is not asked here.
+    if answer.starts_with(&[0x15, 0x03]) {
+        return Ok(());
+    }
+    let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    match line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split(' ').next()) {
+        // 401: it is there and asks for a password.
+        Some("200" | "401") => Ok(()),
+        Some(status) => Err(format!("HTTP {status}")),
+        None => Err("the answer is not HTTP".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_has_a_way_from_its_own_machine() {
+        let reachable = |address| reachable(address).expect("an address").iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(reachable("0.0.0.0:9"), ["127.0.0.1:9"]);
+        assert_eq!(reachable("192.0.2.1:9"), ["192.0.2.1:9"]);
+        assert_eq!(reachable("[::]:9"), ["127.0.0.1:9", "[::1]:9"]);
+        assert_eq!(reachable(":9"), ["127.0.0.1:9", "[::1]:9"]);
+        assert_eq!(reachable("[::1]:9"), ["[::1]:9"]);
+    }
+
+    #[test]
+    fn an_answer_that_is_guarded_is_healthy_too() {
+        for good in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 401 Unauthorized\r\n", "\x15\x03\x03\x00\x02\x02\x32"] {
+            assert_eq!(judge(good.as_bytes()), Ok(()), "{good:?}");
+        }
+        assert_eq!(judge(b"HTTP/1.1 503 Service Unavailable\r\n"), Err("HTTP 503".to_owned()));
+        assert_eq!(judge(b""), Err("the answer is not HTTP".to_owned()));
+        assert_eq!(judge(b"SSH-2.0-x\r\n"), Err("the answer is not HTTP".to_owned()));
+    }
+}
