@@ -2,8 +2,9 @@
 
 use crate::assemble::Ready;
 use crate::exposition::Exposition;
+use crate::notify;
 use crate::scheduler::Scheduler;
-use crate::server::{self, site::Site};
+use crate::server::{self, pulse, site::Site};
 use crate::store::{Moment, Store};
 use std::future::Future;
 use std::sync::Arc;
@@ -30,13 +31,18 @@ pub async fn run(
     let ended = async {
         shutdown.await;
         tracing::info!("stopping");
+        notify::stopping();
         let _ = stop.send(true);
     };
-    let mut scheduler = Scheduler::new(store, Arc::new(Moment::now));
+    let (pulse, beats) = pulse::pulse(listeners.len());
+    let served = server::serve(listeners.into_iter().zip(beats), site, stopped);
+    let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
+    // Every source stands in the store before the service manager is told of them.
     scheduler.apply(sources).await;
     tokio::select! {
-        ((), ()) = futures_util::future::join(ended, server::serve(listeners, site, stopped)) => {}
+        ((), ()) = futures_util::future::join(ended, served) => {}
         () = scheduler.run() => {}
+        () = notify::run(&store, &pulse) => {}
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod http;
 pub mod human;
 mod listen;
 pub mod log;
+pub mod notify;
 pub mod poll;
 pub mod provider;
 pub mod schedule;

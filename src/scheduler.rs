@@ -123,6 +123,7 @@ async fn watch(about: About, target: Target, mut schedule: Schedule, store: Arc<
     loop {
         tokio::time::sleep_until(schedule.due()).await;
         let begun = Instant::now();
+        store.begun(&about.name);
         let result = target.poll().await;
         let ended = clock();
         match &result {

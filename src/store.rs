@@ -6,6 +6,7 @@ use crate::domain::{Answer, Failure, Low, Reading, Reason};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// A moment, on the clock that never jumps and on the one that people read.
@@ -74,6 +75,8 @@ pub struct SourceState {
     readings: Option<Arc<[Reading]>>,
     /// When the next poll is due; absent while it is not scheduled.
     pub next: Option<Instant>,
+    /// A poll is under way: the one that was due.
+    pub polling: bool,
 }
 
 impl SourceState {
@@ -90,6 +93,7 @@ impl SourceState {
             last_success: None,
             readings: None,
             next: None,
+            polling: false,
         }
     }
 
@@ -110,6 +114,7 @@ impl SourceState {
         self.polls += 1;
         self.took = Some(outcome.took);
         self.next = Some(outcome.next);
+        self.polling = false;
         match outcome.result {
             Ok(answer) => {
                 self.readings = Some(answer.readings.into());
@@ -142,13 +147,14 @@ pub trait Observer: Send + Sync {
 pub struct Store {
     sources: Mutex<BTreeMap<Arc<str>, Arc<SourceState>>>,
     observer: Arc<dyn Observer>,
+    change: Notify,
 }
 
 impl Store {
     /// An empty store.
     #[must_use]
     pub const fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { sources: Mutex::new(BTreeMap::new()), observer }
+        Self { sources: Mutex::new(BTreeMap::new()), observer, change: Notify::const_new() }
     }
 
     /// Adds a source that was never polled, in the place of any of the same name.
@@ -156,6 +162,7 @@ impl Store {
         let state = Arc::new(SourceState::new(Arc::new(about)));
         self.lock().insert(state.about.name.clone(), state.clone());
         self.observer.changed(&state);
+        self.change.notify_one();
     }
 
     /// Changes what is configured for a source that stays what it is, with its readings and counts.
@@ -163,6 +170,7 @@ impl Store {
         let name = about.name.clone();
         if let Some(state) = self.update(&name, |state| state.about = Arc::new(about)) {
             self.observer.changed(&state);
+            self.change.notify_one();
         }
     }
 
@@ -170,18 +178,33 @@ impl Store {
     pub fn remove(&self, name: &str) {
         self.lock().remove(name);
         self.observer.removed(name);
+        self.change.notify_one();
     }
 
     /// Takes the outcome of a poll, whole and at once. A source polls once at a time, so outcomes of one source do not race.
     pub fn record(&self, name: &str, outcome: Outcome) {
         if let Some(state) = self.update(name, |state| state.record(outcome)) {
             self.observer.changed(&state);
+            self.change.notify_one();
         }
     }
 
     /// Notes when a source is polled next.
     pub fn scheduled(&self, name: &str, next: Instant) {
-        self.update(name, |state| state.next = Some(next));
+        self.update(name, |state| {
+            state.next = Some(next);
+            state.polling = false;
+        });
+    }
+
+    /// Notes that a source is being polled.
+    pub fn begun(&self, name: &str) {
+        self.update(name, |state| state.polling = true);
+    }
+
+    /// Waits until a source has come, changed or gone, or a poll has ended, since the last call. For one listener.
+    pub async fn changed(&self) {
+        self.change.notified().await;
     }
 
     /// Every source as it is now, by name.

@@ -1,11 +1,13 @@
 //! The HTTP server: connections, their bounds and their end. What is answered is decided in [`site`].
 
+pub mod pulse;
 pub mod site;
 mod status;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pulse::Beat;
 use site::Site;
 use std::convert::Infallible;
 use std::pin::pin;
@@ -27,11 +29,11 @@ const GRACE: Duration = Duration::from_secs(3);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the site on all listeners until `stop` turns true, then ends what is under way.
-pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, stop: watch::Receiver<bool>) {
+pub async fn serve(listeners: impl IntoIterator<Item = (TcpListener, Beat)>, site: Arc<Site>, stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTION_LIMIT));
     let mut accepting = JoinSet::new();
-    for listener in listeners {
-        accepting.spawn(accept(listener, site.clone(), places.clone(), stop.clone()));
+    for (listener, beat) in listeners {
+        accepting.spawn(accept(listener, beat, site.clone(), places.clone(), stop.clone()));
     }
     while let Some(ended) = accepting.join_next().await {
         carry_on(ended);
@@ -50,11 +52,12 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn accept(listener: TcpListener, site: Arc<Site>, places: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, mut beat: Beat, site: Arc<Site>, places: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
+            () = beat.answer() => continue,
             // The place is taken before the connection, so that those beyond the bound cost nothing here.
             accepted = async { (places.clone().acquire_owned().await, listener.accept().await) } => accepted,
             Some(ended) = connections.join_next() => {

@@ -9,6 +9,7 @@ mod documents;
 mod golden;
 mod http;
 mod lies;
+mod notify;
 mod real_parts;
 mod secrets;
 mod simulation;
