@@ -6,6 +6,7 @@ mod cli;
 mod config_files;
 mod direction;
 mod documents;
+mod generated;
 mod golden;
 mod http;
 mod lies;

@@ -1,0 +1,94 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_balance_exporter_global_optspecs
+    string join \n config.file= web.listen-address= web.systemd-socket web.telemetry-path= log.level= log.format= h/help V/version
+end
+
+function __fish_balance_exporter_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_balance_exporter_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_balance_exporter_using_subcommand
+    set -l cmd (__fish_balance_exporter_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l config.file -d 'The configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+warn\t'What a person should look into'
+info\t'What changed'
+debug\t'Each poll'
+trace\t'Each connection'"
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
+json\t'One JSON object a line'"
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s V -l version -d 'Print version'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "check" -d 'Validate the configuration and the credentials\' presence; poll nothing'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "poll" -d 'Poll once and print what was found; no server'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "healthcheck" -d 'Ask the daemon that runs at the first --web.listen-address whether it is healthy; for containers'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "demo" -d 'Run the daemon against built-in stand-in providers on loopback; needs no file and no account'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l config.file -d 'The configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+warn\t'What a person should look into'
+info\t'What changed'
+debug\t'Each poll'
+trace\t'Each connection'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
+json\t'One JSON object a line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l output -d 'What to print' -r -f -a "table\t'For people'
+json\t'For programs'
+metrics\t'As `/metrics` would show it'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l config.file -d 'The configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+warn\t'What a person should look into'
+info\t'What changed'
+debug\t'Each poll'
+trace\t'Each connection'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
+json\t'One JSON object a line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.file -d 'The configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+warn\t'What a person should look into'
+info\t'What changed'
+debug\t'Each poll'
+trace\t'Each connection'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
+json\t'One JSON object a line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l config.file -d 'The configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+warn\t'What a person should look into'
+info\t'What changed'
+debug\t'Each poll'
+trace\t'Each connection'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
+json\t'One JSON object a line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
