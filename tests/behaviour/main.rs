@@ -4,6 +4,7 @@
 mod adstat_session;
 mod cli;
 mod config_files;
+mod deploy;
 mod direction;
 mod documents;
 mod generated;

@@ -1,0 +1,25 @@
+//! The configurations that are shipped are good.
+
+use crate::support::{Configured, binary, repository, text};
+
+/// What `check` prints of a configuration whose credentials are there.
+fn checked(configuration: &str) -> String {
+    let configured = Configured::new(configuration);
+    for name in ["ads-password", "sms-token"] {
+        std::fs::write(configured.directory.path().join(name), "a secret\n").expect("a file");
+    }
+    let mut command = binary();
+    command.env("CREDENTIALS_DIRECTORY", configured.directory.path());
+    let output = command.args(["check", "--config.file", configured.path()]).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    text(&output.stdout).trim_end().replace(configured.path(), "file")
+}
+
+#[test]
+fn the_packaged_configuration_is_good_as_it_is_and_with_its_example() {
+    let packaged = std::fs::read_to_string(repository("deploy/debian/exporter.yaml")).expect("the file");
+    assert_eq!(checked(&packaged), "file: good, 0 sources");
+    let (before, example) = packaged.split_once("sources: []\n").expect("no sources");
+    let example: String = example.lines().skip(2).map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
+    assert_eq!(checked(&format!("{before}{example}")), "file: good, 2 sources");
+}
