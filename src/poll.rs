@@ -2,7 +2,7 @@
 //!
 //! It decides nothing about time; the scheduler and the `poll` command both come through here.
 
-use crate::domain::{Answer, Failure, Reason};
+use crate::domain::{Answer, Failure, Reading, Reason};
 use crate::http::Http;
 use crate::provider::Provider;
 use crate::secret::{Mask, Secret};
@@ -27,27 +27,21 @@ impl Target {
     /// Why there are no readings.
     pub async fn poll(&self) -> Result<Answer, Failure> {
         // After a panic nothing of the poll is used again but the provider's session, whose locks hold no half-made state.
-        let polled = AssertUnwindSafe(async { self.provider.poll(&*self.http).await }).catch_unwind().await;
-        let result =
-            polled.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; its place is in the log")));
-        let mask = Mask::new(&[self.secrets.as_slice(), &self.provider.session_secrets()].concat());
-        match result {
-            Ok(answer) => Ok(masked(answer, &mask)),
-            Err(failure) => Err(Failure { detail: mask.provider_text(&failure.detail), ..failure }),
-        }
+        let polled = AssertUnwindSafe(async { self.masked(self.provider.poll(&*self.http).await) }).catch_unwind().await;
+        polled.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; its place is in the log")))
     }
-}
 
-fn masked(mut answer: Answer, mask: &Mask) -> Answer {
-    for label in answer.readings.iter_mut().flat_map(crate::domain::Reading::labels_mut) {
-        if let Some(masked) = mask.label(label) {
-            *label = masked;
+    fn masked(&self, result: Result<Answer, Failure>) -> Result<Answer, Failure> {
+        let mask = Mask::new(&[self.secrets.as_slice(), &self.provider.session_secrets()].concat());
+        let mut answer = result.map_err(|failure| Failure { detail: mask.provider_text(&failure.detail), ..failure })?;
+        for label in answer.readings.iter_mut().flat_map(Reading::labels_mut) {
+            if let Some(masked) = mask.label(label) {
+                *label = masked;
+            }
         }
+        // Masking can make two labels equal and changes their order.
+        answer.settle();
+        answer.remark = answer.remark.map(|remark| mask.provider_text(&remark));
+        Ok(answer)
     }
-    // Masking can make two labels equal and changes their order.
-    answer.settle();
-    for remark in &mut answer.remarks {
-        *remark = mask.provider_text(remark);
-    }
-    answer
 }

@@ -151,7 +151,7 @@ fn from_now(wish: RetryAfter, now: Moment) -> Duration {
 struct Journal {
     answered: bool,
     failing: Option<Reason>,
-    remarks: BTreeSet<String>,
+    odd: bool,
     unmatched: BTreeSet<String>,
 }
 
@@ -192,10 +192,9 @@ impl Journal {
 
     fn oddities(&mut self, about: &About, answer: &Answer) {
         let (source, provider) = (&*about.name, about.provider);
-        for remark in &answer.remarks {
-            if self.remarks.insert(remark.clone()) {
-                tracing::warn!(source, provider, remark, "an odd answer");
-            }
+        let before = std::mem::replace(&mut self.odd, answer.remark.is_some());
+        if let Some(remark) = answer.remark.as_ref().filter(|_| !before) {
+            tracing::warn!(source, provider, remark, "an odd answer");
         }
         for key in about.low.unmatched(&answer.readings) {
             if self.unmatched.insert(key.clone()) {

@@ -1,7 +1,6 @@
 //! What a poll found out.
 
 use super::Label;
-use std::collections::BTreeMap;
 
 /// Which part of the money an amount is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,31 +163,35 @@ pub struct Answer {
     /// In a stable order, each fact once.
     pub readings: Vec<Reading>,
     /// What was odd but not wrong, for the log.
-    pub remarks: Vec<String>,
+    pub remark: Option<String>,
 }
 
 impl Answer {
-    /// Sorts `readings` and keeps the first of those that state the same fact twice, with one remark for each such fact.
+    /// Sorts `readings` and keeps the first of those that state the same fact, with one remark however many there are.
     #[must_use]
     pub fn new(readings: Vec<Reading>) -> Self {
-        let mut answer = Self { readings, remarks: Vec::new() };
+        let mut answer = Self { readings, remark: None };
         answer.settle();
         answer
     }
 
     /// Does what [`Answer::new`] does, again, after labels were changed.
     pub fn settle(&mut self) {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut dropped = 0;
+        let mut first_dropped = None;
         // The sort is stable, so the first of two equal keys stays first.
         self.readings.sort_by(|a, b| a.key().cmp(&b.key()));
         self.readings.dedup_by(|later, first| {
             let same = later.key() == first.key();
             if same {
-                *counts.entry(first.subject()).or_insert(1) += 1;
+                dropped += 1;
+                first_dropped.get_or_insert_with(|| first.subject());
             }
             same
         });
-        self.remarks.extend(counts.into_iter().map(|(subject, n)| format!("{n} rows for the {subject}, kept the first")));
+        if let Some(subject) = first_dropped {
+            self.remark = Some(format!("the {subject} is stated twice; kept the first of each such rows, dropped {dropped}"));
+        }
     }
 }
 
@@ -204,6 +207,7 @@ mod tests {
     fn keeps_the_first_of_equal_rows_with_one_remark() {
         let answer = Answer::new(vec![sms("МТС", 1.0), sms("Tele2", 5.0), sms("МТС ", 2.0), sms("МТС", 3.0)]);
         assert_eq!(answer.readings, [sms("Tele2", 5.0), sms("МТС", 1.0)]);
-        assert_eq!(answer.remarks, ["3 rows for the count of type \"sms\" in area \"МТС\", kept the first"]);
+        let remark = "the count of type \"sms\" in area \"МТС\" is stated twice; kept the first of each such rows, dropped 2";
+        assert_eq!(answer.remark.as_deref(), Some(remark));
     }
 }

@@ -3,14 +3,14 @@
 //! An access token lives about an hour and a refresh token 30 days, so a daemon logs in once, refreshes on a 401, and logs in
 //! again only where the refresh did not help.
 
-use super::figure::{Figure, Identifier, json, said};
-use super::settings::{Build, Endpoint, Problem, bearer, required};
 use super::Provider;
+use super::figure::{Figure, Identifier, identifier, json, said};
+use super::settings::{Build, Endpoint, Problem, bearer, required};
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
 use crate::http::{Http, Request, Response, StatusCode, secret_header};
 use crate::secret::{Secret, SecretRef};
-use futures_util::future::{BoxFuture, try_join};
 use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join};
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
@@ -89,7 +89,9 @@ impl Provider for Adstat {
     fn poll<'a>(&'a self, http: &'a dyn Http) -> BoxFuture<'a, Result<Answer, Failure>> {
         async move {
             self.access.open(http, &self.base).await?;
-            let (mut readings, accounts) = try_join(self.dashboard(http), self.accounts(http)).await?;
+            // Both to their ends: a renewal that one of them has begun must not be thrown away.
+            let (dashboard, accounts) = join(self.dashboard(http), self.accounts(http)).await;
+            let (mut readings, accounts) = (dashboard?, accounts?);
             readings.extend(accounts.into_iter().flat_map(|account| account.readings(&self.account_currency)));
             Ok(Answer::new(readings))
         }
@@ -98,7 +100,10 @@ impl Provider for Adstat {
 
     fn session_secrets(&self) -> Vec<Secret> {
         match &self.access {
-            Access::Session(session) => session.tokens().seen.clone(),
+            Access::Session(session) => {
+                let tokens = session.tokens();
+                tokens.current.iter().flat_map(Pair::secrets).chain(tokens.previous.iter().cloned()).collect()
+            }
             Access::Fixed(_) => Vec::new(),
         }
     }
@@ -108,7 +113,7 @@ impl Adstat {
     async fn dashboard(&self, http: &dyn Http) -> Result<Vec<Reading>, Failure> {
         let dashboard: Dashboard = self.get(http, &["dashboard", "balances"], Ok).await?;
         let part = |kind, sum: Sum| {
-            let currency = Label::currency(&sum.currency.unwrap_or_default());
+            let currency = Label::currency(identifier(sum.currency).as_str());
             Reading::Amount(Amount { kind, account: Label::default(), currency, amount: sum.amount.0 })
         };
         Ok(vec![
@@ -141,12 +146,13 @@ impl Adstat {
     }
 
     /// Reads one resource and checks it.
-    async fn get<T: serde::de::DeserializeOwned>(&self, http: &dyn Http, path: &[&str], check: impl FnOnce(T) -> Result<T, String>) -> Result<T, Failure> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        let response = self.access.get(http, &self.base, &url).await?;
+    async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        http: &dyn Http,
+        path: &[&str],
+        check: impl FnOnce(T) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let response = self.access.get(http, &self.base, &resource(&self.base, path)).await?;
         if let Some(failure) = response.status_failure(&detail(&response)) {
             return Err(failure);
         }
@@ -164,7 +170,7 @@ struct Dashboard {
 #[derive(Deserialize)]
 struct Sum {
     amount: Figure,
-    currency: Option<String>,
+    currency: Option<Identifier>,
 }
 
 /// `mode` and `is_audience_allowed` are left alone: the documentation calls them internal.
@@ -172,14 +178,14 @@ struct Sum {
 struct Account {
     #[serde(rename = "account_uid")]
     uid: Identifier,
-    name: Option<String>,
+    name: Option<Identifier>,
     balance: Figure,
 }
 
 impl Account {
     fn readings(self, currency: &Label) -> Vec<Reading> {
         let account = self.uid.0;
-        let name = self.name.map(|name| Reading::AccountName { account: account.clone(), name: Label::new(&name) });
+        let name = self.name.map(|name| Reading::AccountName { account: account.clone(), name: name.0 });
         let amount = Amount { kind: AmountKind::Available, account, currency: currency.clone(), amount: self.balance.0 };
         std::iter::once(Reading::Amount(amount)).chain(name).collect()
     }
@@ -223,7 +229,8 @@ impl Access {
 
     /// Sends an authorised `GET`; a 401 comes back only when renewing the token did not help.
     async fn get(&self, http: &dyn Http, base: &Url, url: &Url) -> Result<Response, Failure> {
-        let call = |authorization: &HeaderValue| http.send(Request::get(url.clone()).header("authorization", authorization.clone()));
+        let call =
+            |authorization: &HeaderValue| http.send(Request::get(url.clone()).header("authorization", authorization.clone()));
         let session = match self {
             Self::Fixed(authorization) => return call(authorization).await,
             Self::Session(session) => session,
@@ -251,32 +258,32 @@ struct Session {
     tokens: Mutex<Tokens>,
 }
 
-/// Tokens and where they stand in the order of a poll: kept, then refreshed, then logged in, then given up.
+/// The tokens of a session, and what was tried to renew them in the poll that is under way.
 #[derive(Default)]
 struct Tokens {
-    /// Rises with each renewal, so that a call knows whether another has renewed since it took its ticket.
-    generation: u64,
-    stage: Stage,
     /// Absent before the first login and after a refused one.
     current: Option<Pair>,
-    /// Why there are none.
-    refused: Option<Failure>,
-    /// For the mask: the latest tokens and those before, which a late answer can still quote.
-    seen: Vec<Secret>,
+    /// For the mask: those before, which a late answer can still quote.
+    previous: Vec<Secret>,
+    /// Rises with each renewal, so that a call knows whether another has renewed since it took its ticket.
+    generation: u64,
+    refreshed: bool,
+    logged_in: bool,
+    /// Why the last try failed, for the calls that wait for it.
+    failed: Option<Failure>,
 }
 
-#[derive(Default, Clone, Copy, PartialEq)]
-enum Stage {
-    #[default]
-    Kept,
-    Refreshed,
-    LoggedIn,
-}
-
+/// Both can stand in a header: that is checked when they come.
 #[derive(Clone)]
 struct Pair {
-    authorization: HeaderValue,
-    refresh: Option<HeaderValue>,
+    access: Secret,
+    refresh: Option<Secret>,
+}
+
+impl Pair {
+    fn secrets(&self) -> impl Iterator<Item = Secret> {
+        [Some(self.access.clone()), self.refresh.clone()].into_iter().flatten()
+    }
 }
 
 /// What a call needs: a token, and which one it is.
@@ -285,7 +292,7 @@ struct Ticket {
     authorization: HeaderValue,
 }
 
-/// An answer with tokens. A refresh brings no new refresh token.
+/// An answer with tokens; a refresh token comes only with a login.
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
@@ -304,7 +311,7 @@ impl Session {
     async fn open(&self, http: &dyn Http, base: &Url) -> Result<(), Failure> {
         let kept = {
             let mut tokens = self.tokens();
-            tokens.stage = Stage::Kept;
+            (tokens.refreshed, tokens.logged_in, tokens.failed) = (false, false, None);
             tokens.current.is_some()
         };
         if kept { Ok(()) } else { self.log_in(http, base).await }
@@ -312,28 +319,32 @@ impl Session {
 
     fn ticket(&self) -> Result<Ticket, Failure> {
         let tokens = self.tokens();
-        match &tokens.current {
-            Some(pair) => Ok(Ticket { generation: tokens.generation, authorization: pair.authorization.clone() }),
-            None => Err(tokens.refused.clone().unwrap_or_else(|| Failure::new(Reason::Internal, "no token and no refusal"))),
+        if let Some(failure) = &tokens.failed {
+            return Err(failure.clone());
         }
+        let authorization = tokens.current.as_ref().and_then(|pair| bearer(pair.access.expose()));
+        let authorization = authorization.ok_or_else(|| Failure::new(Reason::Internal, "a session without a token"))?;
+        Ok(Ticket { generation: tokens.generation, authorization })
     }
 
-    /// A newer token than the ticket's, or nothing where every way was tried in this poll.
+    /// A newer token than the ticket's, or nothing where every way was tried in this poll: one refresh, then one login.
     async fn renew(&self, http: &dyn Http, base: &Url, ticket: &Ticket) -> Result<Option<Ticket>, Failure> {
         let _renewing = self.renewing.lock().await;
-        let (generation, stage, refresh) = {
+        let (generation, refresh, logged_in, failed) = {
             let tokens = self.tokens();
-            (tokens.generation, tokens.stage, tokens.current.as_ref().and_then(|pair| pair.refresh.clone()))
+            let refresh = tokens.current.as_ref().and_then(|pair| pair.refresh.clone()).filter(|_| !tokens.refreshed);
+            (tokens.generation, refresh, tokens.logged_in, tokens.failed.is_some())
         };
-        if generation == ticket.generation {
-            match (stage, refresh) {
-                (Stage::LoggedIn, _) => return Ok(None),
-                (Stage::Kept, Some(refresh)) => {
-                    if !self.refresh(http, base, refresh).await? {
-                        self.log_in(http, base).await?;
-                    }
-                }
-                (Stage::Kept, None) | (Stage::Refreshed, _) => self.log_in(http, base).await?,
+        if generation == ticket.generation && !failed {
+            let refreshed = match refresh {
+                Some(refresh) => self.refresh(http, base, &refresh).await?,
+                None => false,
+            };
+            if !refreshed && logged_in {
+                return Ok(None);
+            }
+            if !refreshed {
+                self.log_in(http, base).await?;
             }
         }
         self.ticket().map(Some)
@@ -344,60 +355,74 @@ impl Session {
             .append_pair("username", &self.username)
             .append_pair("password", self.password.expose())
             .finish();
-        let url = join(base, "v2/login")?;
-        let response = http.send(Request::post(url, "application/x-www-form-urlencoded", form.into_bytes())).await;
-        let granted = response.and_then(|response| match response.status_failure(&detail(&response)) {
+        let request = Request::post(resource(base, &["v2", "login"]), "application/x-www-form-urlencoded", form.into_bytes());
+        let granted = http.send(request).await.and_then(|response| match response.status_failure(&detail(&response)) {
             Some(failure) => Err(failure),
-            None => json::<Granted>(&response.body).map_err(|error| response.failure(Reason::Decode, format!("login: {error}"))),
+            None => granted(&response).map_err(|error| response.failure(Reason::Decode, format!("login: {error}"))),
         });
-        match granted {
-            Ok(granted) => self.keep(granted, Stage::LoggedIn),
+        let mut tokens = self.tokens();
+        tokens.logged_in = true;
+        // A login ends the session before it.
+        tokens.replace(granted.as_ref().ok().cloned());
+        tokens.failed = granted.err();
+        tokens.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Whether the refresh token brought a new access token. A provider in trouble is a failure, not a reason to log in.
+    async fn refresh(&self, http: &dyn Http, base: &Url, refresh: &Secret) -> Result<bool, Failure> {
+        let value =
+            secret_header(refresh.expose()).map_err(|_| Failure::new(Reason::Internal, "a token that was not checked"))?;
+        // The header really has this name (documentation of `v2/access-token`).
+        let request = Request::get(resource(base, &["v2", "access-token"])).header("refresh_token", value);
+        let answer = http.send(request).await.and_then(|response| match response.status_failure(&detail(&response)) {
+            Some(failure) if matches!(failure.reason, Reason::Server | Reason::RateLimited) => Err(failure),
+            Some(_) => Ok(None),
+            None => Ok(granted(&response).ok()),
+        });
+        let mut tokens = self.tokens();
+        tokens.refreshed = true;
+        match answer {
+            Ok(None) => Ok(false),
+            Ok(Some(granted)) => {
+                // It brings no new refresh token; the old one lives on.
+                tokens.replace(Some(Pair { refresh: granted.refresh.or_else(|| Some(refresh.clone())), ..granted }));
+                Ok(true)
+            }
             Err(failure) => {
-                let mut tokens = self.tokens();
-                tokens.generation += 1;
-                tokens.current = None;
-                tokens.refused = Some(failure.clone());
+                tokens.failed = Some(failure.clone());
                 Err(failure)
             }
         }
     }
+}
 
-    /// Whether the refresh token brought a new access token. A provider in trouble is a failure, not a reason to log in.
-    async fn refresh(&self, http: &dyn Http, base: &Url, refresh: HeaderValue) -> Result<bool, Failure> {
-        // The header really has this name (documentation of `v2/access-token`).
-        let request = Request::get(join(base, "v2/access-token")?).header("refresh_token", refresh);
-        let response = http.send(request).await?;
-        let trouble = response.status_failure(&detail(&response)).filter(|f| matches!(f.reason, Reason::Server | Reason::RateLimited));
-        if let Some(failure) = trouble {
-            return Err(failure);
+impl Tokens {
+    fn replace(&mut self, next: Option<Pair>) {
+        if let Some(before) = std::mem::replace(&mut self.current, next) {
+            self.previous = before.secrets().collect();
         }
-        match json::<Granted>(&response.body) {
-            Ok(granted) if response.status.is_success() => self.keep(granted, Stage::Refreshed).map(|()| true),
-            _ => Ok(false),
-        }
-    }
-
-    fn keep(&self, granted: Granted, stage: Stage) -> Result<(), Failure> {
-        let unfit = || Failure::new(Reason::Decode, "a token that cannot be sent in a header");
-        let authorization = bearer(&granted.access_token).ok_or_else(unfit)?;
-        let refresh = granted.refresh_token.as_deref().map(secret_header).transpose().map_err(|_| unfit())?;
-        let mut tokens = self.tokens();
-        let kept = tokens.current.take().and_then(|pair| pair.refresh);
-        let earlier = tokens.seen.len().saturating_sub(2);
-        tokens.seen.drain(..earlier);
-        tokens.seen.extend([Some(granted.access_token), granted.refresh_token].into_iter().flatten().map(Secret::new));
-        // A login ends the session before it; a refresh lives on the same refresh token.
-        let kept = if stage == Stage::Refreshed { kept } else { None };
-        tokens.current = Some(Pair { authorization, refresh: refresh.or(kept) });
-        tokens.generation += 1;
-        tokens.stage = stage;
-        tokens.refused = None;
-        Ok(())
+        self.generation += 1;
     }
 }
 
-fn join(base: &Url, path: &str) -> Result<Url, Failure> {
-    base.join(path).map_err(|error| Failure::new(Reason::Internal, error.to_string()))
+/// Reads an answer with tokens.
+fn granted(response: &Response) -> Result<Pair, String> {
+    let granted: Granted = json(&response.body)?;
+    let pair = Pair { access: Secret::new(granted.access_token), refresh: granted.refresh_token.map(Secret::new) };
+    if pair.secrets().all(|token| bearer(token.expose()).is_some()) {
+        Ok(pair)
+    } else {
+        Err("a token that no header can hold".to_owned())
+    }
+}
+
+/// The address of a resource below the base, whose query it keeps.
+fn resource(base: &Url, path: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url
 }
 
 #[cfg(test)]
@@ -413,7 +438,10 @@ mod tests {
     fn one_account_cannot_have_two_balances() {
         let names = |body: &str| json::<Vec<Account>>(body.as_bytes()).and_then(distinct).map(|accounts| accounts.len());
         assert_eq!(names(r#"[{"account_uid":"A","balance":1},{"account_uid":"A","balance":"1.0"}]"#), Ok(2));
-        assert_eq!(names(r#"[{"account_uid":"A","balance":1},{"account_uid":"A","balance":2}]"#), Err("two balances for the account \"A\"".to_owned()));
+        assert_eq!(
+            names(r#"[{"account_uid":"A","balance":1},{"account_uid":"A","balance":2}]"#),
+            Err("two balances for the account \"A\"".to_owned())
+        );
         assert_eq!(names(r#"[{"account_uid":" ","balance":1}]"#), Err("an account has an empty account_uid".to_owned()));
         assert!(names(r#"[{"account_uid":"A"}]"#).is_err());
         assert_eq!(names("[]"), Ok(0));

@@ -3,9 +3,9 @@
 //! The documentation requires every header that is sent here, gzip, deflate and brotli, redirects within the host, and one
 //! more try on a reset connection.
 
+use super::Provider;
 use super::figure::{Figure, Identifier, identifier, json, said};
 use super::settings::{Build, Endpoint, Problem};
-use super::Provider;
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason, Wallet, WalletKind};
 use crate::http::{Http, Request, Response};
 use crate::secret::SecretRef;
@@ -35,7 +35,8 @@ impl Settings {
         if code.is_empty() || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(Problem::at("ati_code", "not an ATI code; write its digits, such as \"64357\""));
         }
-        let user_agent = HeaderValue::try_from(format!("ati_integrator_{code}")).map_err(|error| Problem::at("ati_code", error.to_string()))?;
+        let user_agent = HeaderValue::try_from(format!("ati_integrator_{code}"))
+            .map_err(|error| Problem::at("ati_code", error.to_string()))?;
         let authorization = build.bearer("token", &self.token)?;
         Ok(Atisu { url: build.endpoint(self.url.as_ref(), DEFAULT_URL).url().clone(), authorization, user_agent })
     }
@@ -102,7 +103,12 @@ fn readings(balance: Balance) -> Vec<Reading> {
     let kind = wallet_kind(&balance);
     let account = identifier(balance.wallet_id);
     let mut readings = vec![
-        Reading::Amount(Amount { kind: AmountKind::Available, account: account.clone(), currency: Label::new(CURRENCY), amount: balance.figure.0 }),
+        Reading::Amount(Amount {
+            kind: AmountKind::Available,
+            account: account.clone(),
+            currency: Label::new(CURRENCY),
+            amount: balance.figure.0,
+        }),
         Reading::Wallet(Wallet {
             account: account.clone(),
             kind,
@@ -139,7 +145,12 @@ mod tests {
     }
 
     fn atis(account: &str, amount: f64) -> Reading {
-        Reading::Amount(Amount { kind: AmountKind::Available, account: Label::new(account), currency: Label::new("ATIS"), amount })
+        Reading::Amount(Amount {
+            kind: AmountKind::Available,
+            account: Label::new(account),
+            currency: Label::new("ATIS"),
+            amount,
+        })
     }
 
     fn wallet(account: &str, kind: Option<WalletKind>, ids: [&str; 3]) -> Reading {
@@ -156,7 +167,10 @@ mod tests {
     fn reads_the_documented_answer() {
         let body = r#"{"balance":0.5,"contactId":1,"departmentId":2,"firmId":3,"isCommonWallet":false,"isDepartmentWallet":false,"isPersonalWallet":true,"operationsForbidden":false,"walletId":4}"#;
         let forbidden = Reading::OperationsForbidden { account: Label::new("4"), forbidden: false };
-        assert_eq!(poll(200, body), Ok(vec![atis("4", 0.5), wallet("4", Some(WalletKind::Personal), ["1", "2", "3"]), forbidden]));
+        assert_eq!(
+            poll(200, body),
+            Ok(vec![atis("4", 0.5), wallet("4", Some(WalletKind::Personal), ["1", "2", "3"]), forbidden])
+        );
     }
 
     #[test]
@@ -172,14 +186,26 @@ mod tests {
 
     #[test]
     fn errors_are_read_in_either_case_and_need_no_text() {
-        assert_eq!(poll(401, r#"{"error":"unauthorized","reason":"bad token"}"#), Err((Reason::Auth, "HTTP 401: unauthorized: bad token".to_owned())));
+        assert_eq!(
+            poll(401, r#"{"error":"unauthorized","reason":"bad token"}"#),
+            Err((Reason::Auth, "HTTP 401: unauthorized: bad token".to_owned()))
+        );
         assert_eq!(poll(402, r#"{"Error":"pay","Reason":null}"#), Err((Reason::PaymentRequired, "HTTP 402: pay".to_owned())));
         assert_eq!(poll(504, "<html>"), Err((Reason::Server, "HTTP 504".to_owned())));
     }
 
     #[test]
     fn a_lie_is_a_reason() {
-        for lie in ["{}", "", "null", "[]", r#"{"balance":null}"#, r#"{"balance":1,"isCommonWallet":"no"}"#, r#"{"balance":1,"walletId":{}}"#, r#"{"balance":1"#] {
+        for lie in [
+            "{}",
+            "",
+            "null",
+            "[]",
+            r#"{"balance":null}"#,
+            r#"{"balance":1,"isCommonWallet":"no"}"#,
+            r#"{"balance":1,"walletId":{}}"#,
+            r#"{"balance":1"#,
+        ] {
             assert_eq!(poll(200, lie).map_err(|e| e.0), Err(Reason::Decode), "{lie}");
         }
     }

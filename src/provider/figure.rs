@@ -92,6 +92,14 @@ impl Visitor<'_> for IdentifierVisitor {
         Ok(Identifier(Label::new(&number.to_string())))
     }
 
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Identifier, E> {
+        if number.fract() == 0.0 {
+            Ok(Identifier(Label::new(&number.to_string())))
+        } else {
+            Err(E::custom("a fraction, not an identifier"))
+        }
+    }
+
     fn visit_str<E: Error>(self, text: &str) -> Result<Identifier, E> {
         Ok(Identifier(Label::new(text)))
     }

@@ -55,9 +55,6 @@ macro_rules! providers {
                 match self { $(Self::$name(settings) => Ok(Arc::new(settings.build(build)?)),)* }
             }
         }
-
-        /// The name of every provider.
-        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
     };
 }
 

@@ -3,22 +3,22 @@
 //! The documentation's table and its example disagree on types and on the name of the count; both are accepted. Sibling
 //! gateways report errors under status 200, so `error` is looked for first, whatever the status.
 
-use super::figure::{Figure, Identifier, json, parse_figure, said};
-use super::settings::{Build, Endpoint, Problem, required};
 use super::Provider;
+use super::figure::{Figure, Identifier, identifier, json, said};
+use super::settings::{Build, Endpoint, Problem, required};
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
 use crate::http::{Http, Request, Response};
-use crate::secret::SecretRef;
+use crate::secret::{Secret, SecretRef};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 use url::Url;
 
 const DEFAULT_URL: &str = "http://lk.mysmpp.ru/json/balance.php";
 
 /// `provider.mysmpp`: a login with its password, or a token.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of mysmpp")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -37,12 +37,14 @@ impl Settings {
             }
             (None, None, Some(token)) => serde_json::json!({"token": build.secret("token", token)?.expose()}),
             (None, None, None) => return Err(Problem::at("", "no credentials; add login and password, or token")),
-            (_, _, Some(_)) => return Err(Problem::at("token", "stands beside login or password; keep either the token or those two")),
+            (_, _, Some(_)) => {
+                return Err(Problem::at("token", "stands beside login or password; keep either the token or those two"));
+            }
             (Some(_), None, None) => return Err(Problem::at("password", "is missing beside login; add it")),
             (None, Some(_), None) => return Err(Problem::at("login", "is missing beside password; add it")),
         };
         let url = build.endpoint(self.url.as_ref(), DEFAULT_URL).url().clone();
-        Ok(Mysmpp { url, body: crate::secret::Secret::new(credentials.to_string()) })
+        Ok(Mysmpp { url, body: Secret::new(credentials.to_string()) })
     }
 }
 
@@ -50,7 +52,7 @@ impl Settings {
 pub(super) struct Mysmpp {
     url: Url,
     /// The same for every poll.
-    body: crate::secret::Secret,
+    body: Secret,
 }
 
 impl Provider for Mysmpp {
@@ -64,42 +66,36 @@ impl Provider for Mysmpp {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Balance {
     money: Figure,
-    currency: Option<String>,
+    currency: Option<Identifier>,
     information: Option<Vec<Row>>,
 }
 
-#[derive(Deserialize)]
+/// A row without a name still has a count, and does not spoil the others.
+#[derive(serde::Deserialize)]
 struct Row {
-    type_sms: Identifier,
-    area: Identifier,
+    type_sms: Option<Identifier>,
+    area: Option<Identifier>,
     /// So called in the example of the documentation.
     num_sms: Option<Count>,
     /// So called in its table.
     sms: Option<Count>,
 }
 
-/// A figure or a word for "unlimited".
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Count {
-    Figure(f64),
-    Text(String),
-}
+/// A figure, or infinity for a word that means unlimited.
+struct Count(f64);
 
-impl Count {
-    fn available(&self) -> Result<f64, String> {
-        let text = match self {
-            Self::Figure(figure) => return Ok(*figure),
-            Self::Text(text) => text,
-        };
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
         // The Russian and the English documentation of the same API, and what the latter abbreviates.
-        if ["безлимит", "unlim", "unlimited"].contains(&text.trim().to_lowercase().as_str()) {
-            return Ok(f64::INFINITY);
+        let unlimited = |text: &str| ["безлимит", "unlim", "unlimited"].contains(&text.trim().to_lowercase().as_str());
+        if value.as_str().is_some_and(unlimited) {
+            return Ok(Self(f64::INFINITY));
         }
-        parse_figure(text).ok_or_else(|| format!("the count \"{}\" is neither a number nor a word for unlimited", text.trim()))
+        Figure::deserialize(value).map(|figure| Self(figure.0)).map_err(D::Error::custom)
     }
 }
 
@@ -123,12 +119,13 @@ fn readings(balance: Balance) -> Result<Vec<Reading>, String> {
     let mut readings = vec![Reading::Amount(Amount {
         kind: AmountKind::Available,
         account: Label::default(),
-        currency: Label::currency(&balance.currency.unwrap_or_default()),
+        currency: Label::currency(identifier(balance.currency).as_str()),
         amount: balance.money.0,
     })];
     for row in balance.information.unwrap_or_default() {
-        let count = row.num_sms.or(row.sms).ok_or_else(|| format!("area \"{}\" has no count", row.area.0))?;
-        readings.push(Reading::Sms { sms_type: row.type_sms.0, area: row.area.0, available: count.available()? });
+        let (sms_type, area) = (identifier(row.type_sms), identifier(row.area));
+        let count = row.num_sms.or(row.sms).ok_or_else(|| format!("area \"{area}\" has no count"))?;
+        readings.push(Reading::Sms { sms_type, area, available: count.0 });
     }
     Ok(readings)
 }
@@ -176,15 +173,33 @@ mod tests {
 
     #[test]
     fn reads_the_documented_answer() {
-        let answer = poll(200, r#"{"money":"19023.9","currency":"RUR","information":[{"type_sms":"sms","area":"Tele2","num_sms":"72029"},{"type_sms":"sms","area":"Россия","num_sms":"Безлимит"}]}"#);
-        assert_eq!(answer.map(|a| a.readings), Ok(vec![money("RUB", 19023.9), sms("Tele2", 72029.0), sms("Россия", f64::INFINITY)]));
+        let answer = poll(
+            200,
+            r#"{"money":"19023.9","currency":"RUR","information":[{"type_sms":"sms","area":"Tele2","num_sms":"72029"},{"type_sms":"sms","area":"Россия","num_sms":"Безлимит"}]}"#,
+        );
+        assert_eq!(
+            answer.map(|a| a.readings),
+            Ok(vec![money("RUB", 19023.9), sms("Tele2", 72029.0), sms("Россия", f64::INFINITY)])
+        );
     }
 
     #[test]
     fn reads_the_other_spellings_of_the_same_answer() {
-        let answer = poll(200, "\u{feff}{\"money\":5,\"information\":[{\"type_sms\":\"sms\",\"area\":\"A\",\"sms\":1.5},{\"type_sms\":\"sms\",\"area\":\"B\",\"num_sms\":null,\"sms\":\" UNLIM \"},{\"type_sms\":\"sms\",\"area\":\"C \",\"num_sms\":\"unlimited\"}]}");
-        assert_eq!(answer.map(|a| a.readings), Ok(vec![money("", 5.0), sms("A", 1.5), sms("B", f64::INFINITY), sms("C", f64::INFINITY)]));
-        assert_eq!(poll(200, r#"{"money":"0","currency":null,"information":null,"error":0}"#).map(|a| a.readings), Ok(vec![money("", 0.0)]));
+        let answer = poll(
+            200,
+            "\u{feff}{\"money\":5,\"information\":[{\"type_sms\":\"sms\",\"area\":\"A\",\"sms\":1.5},{\"type_sms\":\"sms\",\"area\":\"B\",\"num_sms\":null,\"sms\":\" UNLIM \"},{\"type_sms\":\"sms\",\"area\":\"C \",\"num_sms\":\"unlimited\"}]}",
+        );
+        assert_eq!(
+            answer.map(|a| a.readings),
+            Ok(vec![money("", 5.0), sms("A", 1.5), sms("B", f64::INFINITY), sms("C", f64::INFINITY)])
+        );
+        let nameless = poll(200, r#"{"money":1,"currency":643,"information":[{"type_sms":null,"num_sms":2}]}"#);
+        let row = Reading::Sms { sms_type: Label::default(), area: Label::default(), available: 2.0 };
+        assert_eq!(nameless.map(|a| a.readings), Ok(vec![money("643", 1.0), row]));
+        assert_eq!(
+            poll(200, r#"{"money":"0","currency":null,"information":null,"error":0}"#).map(|a| a.readings),
+            Ok(vec![money("", 0.0)])
+        );
     }
 
     #[test]
@@ -208,9 +223,21 @@ mod tests {
     fn a_lie_is_a_reason() {
         let row = |count: &str| format!(r#"{{"money":"1","information":[{{"type_sms":"sms","area":"A","num_sms":{count}}}]}}"#);
         let lies = [
-            "<html>502</html>".to_owned(), String::new(), "null".to_owned(), "[]".to_owned(), "{}".to_owned(),
-            r#"{"money":null}"#.to_owned(), r#"{"money":""}"#.to_owned(), r#"{"money":"NaN"}"#.to_owned(), r#"{"money":"1","#.to_owned(),
-            r#"{"money":"1","information":{}}"#.to_owned(), r#"{"money":"1","money":"2"}"#.to_owned(), row("\"много\""), row("null"), row("true"), row("\"\""),
+            "<html>502</html>".to_owned(),
+            String::new(),
+            "null".to_owned(),
+            "[]".to_owned(),
+            "{}".to_owned(),
+            r#"{"money":null}"#.to_owned(),
+            r#"{"money":""}"#.to_owned(),
+            r#"{"money":"NaN"}"#.to_owned(),
+            r#"{"money":"1","#.to_owned(),
+            r#"{"money":"1","information":{}}"#.to_owned(),
+            r#"{"money":"1","money":"2"}"#.to_owned(),
+            row("\"много\""),
+            row("null"),
+            row("true"),
+            row("\"\""),
         ];
         for lie in lies {
             assert_eq!(poll(200, &lie).map_err(|e| e.0), Err(Reason::Decode), "{lie}");

@@ -5,7 +5,7 @@ use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Reading, Rea
 use balance_exporter::http::client::Clients;
 use balance_exporter::poll::Target;
 use balance_exporter::standin::adstat::{Books, Cabinet};
-use balance_exporter::standin::{Act, Reply, StandIn};
+use balance_exporter::standin::{Act, Asked, Reply, StandIn};
 use std::path::Path;
 
 const PASSWORD: &str = "the password of a test";
@@ -108,30 +108,59 @@ async fn a_dead_refresh_token_causes_one_login() {
     assert_eq!(cabinet.renewals(), (2, 0));
 }
 
+/// A cabinet that grants tokens and accepts none.
+async fn useless() -> StandIn {
+    let answer = |asked: &Asked| match asked.target.as_str() {
+        "/api/v2/access-token" => Reply::json(200, &serde_json::json!({"access_token": "useless", "token_type": "Bearer"})),
+        "/api/v2/login" => Reply::json(200, &serde_json::json!({"access_token": "useless", "refresh_token": "useless"})),
+        _ => Reply::json(401, &serde_json::json!({"detail": "Token Expired"})),
+    };
+    StandIn::start(answer).await.expect("a port")
+}
+
 #[tokio::test]
-async fn a_refreshed_token_that_is_refused_causes_one_login_and_then_auth() {
+async fn a_token_that_is_refused_is_refreshed_once_and_replaced_once_and_then_it_is_auth() {
+    let stand_in = useless().await;
+    let target = target(&stand_in, &login());
+    let mut seen = 0;
+    for poll in 1..=3 {
+        assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
+        let calls = calls(&stand_in, &mut seen);
+        let count = [LOGIN, REFRESH].map(|wanted| calls.iter().filter(|call| *call == wanted).count());
+        assert_eq!(count, [1, 1], "poll {poll}: {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_under_way_is_not_thrown_away() {
     let (cabinet, stand_in, target) = cabinet(&login()).await;
     target.poll().await.expect("an answer");
-    let refused = || Reply::json(401, &serde_json::json!({"detail": "Token Expired"}));
-    let refreshed = || Reply::json(200, &serde_json::json!({"access_token": "useless", "token_type": "Bearer"}));
-    // Both calls are refused, one refreshes, both are refused again, and so on to the end.
-    let useless = move |asked: &balance_exporter::standin::Asked| match asked.target.as_str() {
-        "/api/v2/access-token" => refreshed(),
-        "/api/v2/login" => Reply::json(200, &serde_json::json!({"access_token": "useless", "refresh_token": "useless"})),
-        _ => refused(),
-    };
-    let liar = StandIn::start(useless).await.expect("a port");
-    let target = self::target(&liar, &login());
-    // The first poll logs in, and a token that is refused at once is not worth a second login.
-    assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
-    let mut seen = 0;
-    let first = calls(&liar, &mut seen);
-    assert_eq!([LOGIN, REFRESH].map(|wanted| first.iter().filter(|call| *call == wanted).count()), [1, 0], "{first:?}");
-    // Later the token could have expired: it is refreshed, then replaced by a login, each once.
-    assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
-    let second = calls(&liar, &mut seen);
-    assert_eq!([LOGIN, REFRESH].map(|wanted| second.iter().filter(|call| *call == wanted).count()), [1, 1], "{second:?}");
-    assert_eq!((cabinet.renewals(), stand_in.asked().len()), ((1, 0), 3));
+    cabinet.expire_access();
+    cabinet.expire_refresh();
+    // The dashboard's 401 leads to a refresh and a login, while the other call has failed long before.
+    let mut seen = stand_in.asked().len();
+    stand_in.then([Act::Reply(Reply::new(401, "{}")), Act::Reply(Reply::new(500, "{}"))]);
+    assert_eq!(reason(&target.poll().await), Some(Reason::Server));
+    target.poll().await.expect("an answer");
+    let calls = calls(&stand_in, &mut seen);
+    assert_eq!(calls.iter().filter(|call| *call == LOGIN).count(), 1, "{calls:?}");
+    assert_eq!(cabinet.renewals(), (2, 0));
+}
+
+#[tokio::test]
+async fn tokens_stay_masked_however_often_they_are_refreshed() {
+    let (cabinet, stand_in, target) = cabinet(&login()).await;
+    for _ in 0..6 {
+        target.poll().await.expect("an answer");
+        cabinet.expire_access();
+    }
+    let said = |asked: &Asked| asked.headers.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>().join(" ");
+    let echoed =
+        stand_in.asked().iter().rev().find(|asked| !asked.header("refresh_token").is_empty()).map(said).expect("a refresh");
+    assert!(echoed.contains("stand-in-refresh-1"), "{echoed}");
+    stand_in.always(Act::Reply(Reply::json(503, &serde_json::json!({"detail": echoed}))));
+    let detail = target.poll().await.expect_err("a failure").detail;
+    assert!(detail.contains("***") && !detail.contains("stand-in-refresh"), "{detail}");
 }
 
 #[tokio::test]
