@@ -6,6 +6,7 @@ use crate::poll::Target;
 use crate::provider::Settings;
 use crate::secret::Secret;
 use crate::store::About;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One source, ready to be polled.
@@ -39,14 +40,19 @@ impl Recipe {
     }
 }
 
+/// The name of a source whose proxy or TLS settings cannot be used, though each looks good by itself.
+#[derive(Debug)]
+pub struct Unusable(pub Arc<str>);
+
 /// Gives each source its way to the network. Sources keep their order.
 ///
 /// # Errors
-/// When a TLS or proxy setting cannot be used.
-pub fn assemble(config: Config) -> Result<Vec<Ready>, reqwest::Error> {
+/// The first source for which there is none.
+pub fn assemble(config: Config) -> Result<Vec<Ready>, Unusable> {
     let mut clients = Clients::default();
     let ready = config.sources.into_iter().map(|source| {
-        let http = clients.client(&source.network, source.timeout)?;
+        // What the library says of it could quote the proxy's address, which can hold a password.
+        let http = clients.client(&source.network, source.timeout).map_err(|_| Unusable(source.name.clone()))?;
         let about = About {
             name: source.name,
             provider: source.provider_name,

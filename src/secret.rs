@@ -201,32 +201,48 @@ impl Mask {
 
     fn hide(&self, text: &str, shortest: usize) -> String {
         let mut text = text.to_owned();
-        for needle in self.needles.iter().filter(|needle| needle.expose().len() >= shortest) {
-            text = replace_ignoring_case(&text, needle.expose());
+        for needle in &self.needles {
+            let needle = needle.expose();
+            // A short one is hidden where it is the whole text, too.
+            if needle.len() >= shortest || lower(&text).eq(lower(needle)) {
+                text = replace_ignoring_case(&text, needle);
+            }
         }
         text
     }
 }
 
-/// How a secret can be written in an answer that quotes the request.
-fn spellings(secret: &str) -> [String; 3] {
-    let json = serde_json::Value::from(secret).to_string();
-    let url = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    [secret.to_owned(), json.trim_matches('"').to_owned(), url]
+/// How a secret can be written by a provider that quotes the request, or by this program when it cleans a label.
+fn spellings(secret: &str) -> Vec<String> {
+    let spaced: String = secret.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut written = vec![secret.to_owned(), secret.trim().to_owned(), spaced.trim().to_owned()];
+    for text in [secret, secret.trim()] {
+        let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let json = serde_json::Value::from(text).to_string();
+        written.extend([form.replace('+', "%20"), form, json.trim_matches('"').to_owned()]);
+    }
+    written
 }
 
-/// ASCII case is ignored, because a provider or a label can change it.
+fn lower(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c))
+}
+
+/// Case is ignored, because a provider or a label can change it.
 fn replace_ignoring_case(text: &str, needle: &str) -> String {
-    // Lower-casing ASCII keeps every byte offset.
-    let (haystack, needle) = (text.to_ascii_lowercase(), needle.to_ascii_lowercase());
+    let (haystack, needle): (Vec<char>, Vec<char>) = (lower(text).collect(), lower(needle).collect());
+    let original: Vec<char> = text.chars().collect();
     let mut replaced = String::with_capacity(text.len());
-    let mut rest = 0;
-    for (at, found) in haystack.match_indices(&needle) {
-        replaced.push_str(&text[rest..at]);
-        replaced.push_str(MASKED);
-        rest = at + found.len();
+    let mut at = 0;
+    while at < original.len() {
+        if haystack[at..].starts_with(&needle) {
+            replaced.push_str(MASKED);
+            at += needle.len();
+        } else {
+            replaced.push(original[at]);
+            at += 1;
+        }
     }
-    replaced.push_str(&text[rest..]);
     replaced
 }
 
@@ -258,6 +274,16 @@ mod tests {
     fn labels_keep_what_only_looks_like_a_short_secret() {
         assert_eq!(mask(&["p"]).label(&Label::new("Shop")), None);
         assert_eq!(mask(&["correct horse"]).label(&Label::new("my correct horse")), Some(Label::new("my ***")));
+    }
+
+    #[test]
+    fn cleaning_and_case_do_not_get_a_secret_through() {
+        let mask = mask(&["two ends\n", "Пароль-Секрет", "tab\there it is", "s3c"]);
+        for echoed in ["two ends", "TWO ENDS", "пароль-секрет", "ПАРОЛЬ-СЕКРЕТ", "tab here it is", "s3c", "S3C"]
+        {
+            assert_eq!(mask.label(&Label::new(echoed)), Some(Label::new("***")), "{echoed}");
+        }
+        assert_eq!(mask.provider_text("tab%09here%20it%20is two%20ends two+ends"), "*** *** ***");
     }
 
     #[test]

@@ -49,7 +49,10 @@ impl ConfigError {
 /// Rewrites a message of serde: keys become part of the place, values disappear, and the mend is named.
 fn plain(message: &str) -> String {
     if let Some((place, key, rest)) = around(message, "unknown field `", "`, ") {
-        return format!("{}: unknown key; {rest}", under(place, key));
+        // What is no word can be a value that lost its colon, `password:hunter2`.
+        let word = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let place = if word { under(place, key) } else { place.trim_end_matches(": ").to_owned() };
+        return if place.is_empty() { format!("unknown key; {rest}") } else { format!("{place}: unknown key; {rest}") };
     }
     if let Some((place, key, _)) = around(message, "missing field `", "`") {
         return format!("{}: is missing; add it", under(place, key));
@@ -97,6 +100,8 @@ mod tests {
                 "a.b: unknown field `pasword`, expected one of `login`, `password`",
                 "a.b.pasword: unknown key; expected one of `login`, `password`",
             ),
+            ("a.b: unknown field `password:hunter2`, expected `x`", "a.b: unknown key; expected `x`"),
+            ("unknown field `Hunter 2`, expected `x`", "unknown key; expected `x`"),
             ("missing field `sources`", "sources: is missing; add it"),
             ("a: duplicate field `x`", "a.x: stands there twice; drop one"),
             ("a: invalid type: string \"hunter2, expected x\", expected a map", "a: found string, expected a map"),

@@ -39,7 +39,7 @@ pub(super) struct Source {
     pub low: Option<Low>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map of thresholds")]
 pub(super) struct Low {
     pub amount: Option<Thresholds>,

@@ -38,6 +38,8 @@ fn default_max_age(interval: Duration) -> Duration {
 pub struct Config {
     /// In the order of the file; names are unique.
     pub sources: Vec<Source>,
+    /// The names of all sources in the file, those that were left out included.
+    pub names: Vec<String>,
     /// What is not wrong but should be known, one line each, for the log at the start.
     pub warnings: Vec<String>,
 }
@@ -67,26 +69,26 @@ pub struct Source {
 }
 
 impl Config {
-    /// Reads and checks the file at `path`.
+    /// Reads and checks the file at `path`, for the sources of these names, or for all where there are none. The others are
+    /// left out with their secrets; whether all names exist is for the caller to see.
     ///
     /// # Errors
     /// The first problem, with the place and the mend.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub fn load(path: &Path, names: &[String]) -> Result<Self, ConfigError> {
         let unreadable = |error| ConfigError::of_file(path, &format!("cannot be read: {error}; name another with --config.file"));
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             ConfigError::of_file(path, &format!("is not UTF-8 at byte {}; save it as UTF-8", error.utf8_error().valid_up_to()))
         })?;
-        let mut config = Self::parse(path, &text)?;
-        if !config.readable_secrets.is_empty() && others_can_read(path) {
-            let places = config.readable_secrets.join(", ");
-            let warning = format!(
+        let Parsed { mut config, readable_secrets } = Self::parse(path, &text, names)?;
+        if !readable_secrets.is_empty() && others_can_read(path) {
+            let places = readable_secrets.join(", ");
+            config.warnings.push(format!(
                 "{}: others can read this file and the secrets in it ({places}); chmod o-r it, or use file:, env: or credential:",
                 path.display()
-            );
-            config.config.warnings.push(warning);
+            ));
         }
-        Ok(config.config)
+        Ok(config)
     }
 
     /// Checks a configuration that is not in a file; `name` stands for the file in messages.
@@ -94,15 +96,15 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_text(name: &Path, text: &str) -> Result<Self, ConfigError> {
-        Self::parse(name, text).map(|parsed| parsed.config)
+        Self::parse(name, text, &[]).map(|parsed| parsed.config)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Parsed, ConfigError> {
+    fn parse(path: &Path, text: &str, names: &[String]) -> Result<Parsed, ConfigError> {
         // A file saved by an editor of another system may begin with a byte-order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         serde_yaml::from_str::<serde::de::IgnoredAny>(text).map_err(|error| ConfigError::of_syntax(path, &error))?;
         let file: file::File = serde_yaml::from_str(text).map_err(|error| ConfigError::of_yaml(path, &error))?;
-        check(file).map_err(|problem| ConfigError::of_problem(path, &problem))
+        check(file, names).map_err(|problem| ConfigError::of_problem(path, &problem))
     }
 }
 
@@ -117,45 +119,65 @@ fn others_can_read(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-fn check(file: file::File) -> Result<Parsed, Problem> {
-    let defaults = file.defaults.unwrap_or_default();
-    let mut config = Config { sources: Vec::new(), warnings: Vec::new() };
+fn check(file: file::File, names: &[String]) -> Result<Parsed, Problem> {
+    let mut config = Config { sources: Vec::new(), names: Vec::new(), warnings: Vec::new() };
     let mut readable_secrets = Vec::new();
-    let mut names = HashSet::new();
+    let defaults = Inherited::of(file.defaults.unwrap_or_default(), &mut readable_secrets)?;
+    let mut taken = HashSet::new();
     if file.sources.is_empty() {
         config.warnings.push("sources: no source is configured, so nothing is polled".to_owned());
     }
     for (i, entry) in file.sources.into_iter().enumerate() {
         let place = format!("sources[{i}]");
-        let within = |problem: Problem| Problem::at(join(&place, &problem.place), problem.text);
-        if !names.insert(entry.name.0.clone()) {
-            return Err(Problem::at(
-                format!("{place}.name"),
-                format!("the name {} is taken by another source; rename one", entry.name.0),
-            ));
+        let name = entry.name.0.clone();
+        if !taken.insert(name.clone()) {
+            return Err(Problem::at(join(&place, "name"), format!("the name {name} is taken by another source; rename one")));
         }
-        let mut build = Build::default();
-        let source = source(entry, &defaults, &mut build).map_err(within)?;
-        if build.cleartext {
-            config.warnings.push(format!(
-                "{place} ({}): its credentials cross the network in the clear; use an https url if the provider has one",
-                source.name
-            ));
+        if names.is_empty() || names.contains(&name) {
+            let mut build = Build::default();
+            config.sources.push(source(&place, entry, &defaults, &mut build)?);
+            if build.cleartext {
+                config.warnings.push(format!(
+                    "{place} ({name}): its credentials cross the network in the clear; use an https url if the provider has one"
+                ));
+            }
+            readable_secrets.extend(build.plain);
         }
-        readable_secrets.extend(build.plain.iter().map(|key| join(&place, key)));
-        config.sources.push(source);
+        config.names.push(name);
     }
     Ok(Parsed { config, readable_secrets })
 }
 
-fn source(entry: file::Source, defaults: &file::Defaults, build: &mut Build) -> Result<Source, Problem> {
-    let timing = timing(&entry, defaults)?;
-    let network = network(&entry, defaults, build)?;
-    let low = entry.low.map(low).transpose()?.unwrap_or_default();
+/// What sources inherit, read and checked once.
+struct Inherited {
+    interval: Option<Duration>,
+    timeout: Option<Duration>,
+    max_age: Option<Duration>,
+    proxy: Option<Proxy>,
+    extra_roots: Option<ExtraRoots>,
+}
+
+impl Inherited {
+    fn of(defaults: file::Defaults, readable_secrets: &mut Vec<String>) -> Result<Self, Problem> {
+        Ok(Self {
+            interval: defaults.interval.map(|interval| interval.0),
+            timeout: defaults.timeout.map(|timeout| timeout.0),
+            max_age: defaults.max_age.map(|max_age| max_age.0),
+            proxy: defaults.proxy.map(|proxy| Proxy::of("defaults.proxy", &proxy, readable_secrets)).transpose()?,
+            extra_roots: defaults.ca_file.map(|path| roots("defaults.ca_file", &path)).transpose()?,
+        })
+    }
+}
+
+fn source(place: &str, entry: file::Source, defaults: &Inherited, build: &mut Build) -> Result<Source, Problem> {
+    let timing = Timing::of(place, &entry, defaults)?;
+    let network = network(place, &entry, defaults, build)?;
+    let low = low(&join(place, "low"), entry.low.unwrap_or_default())?;
     let provider_name = entry.provider.name();
-    let place = format!("provider.{provider_name}");
+    let place = join(&join(place, "provider"), provider_name);
     let plain_before = build.plain.len();
-    let provider = entry.provider.build(build).map_err(|problem| Problem::at(join(&place, &problem.place), problem.text))?;
+    let below = |problem: Problem| Problem::at(join(&place, &problem.place), problem.text);
+    let provider = entry.provider.build(build).map_err(below)?;
     for key in &mut build.plain[plain_before..] {
         *key = join(&place, key);
     }
@@ -179,74 +201,113 @@ struct Timing {
     max_age: Duration,
 }
 
-fn timing(entry: &file::Source, defaults: &file::Defaults) -> Result<Timing, Problem> {
-    let interval = entry.interval.or(defaults.interval).map_or_else(default_interval, |interval| interval.0);
-    let timeout = entry.timeout.or(defaults.timeout).map_or_else(|| default_timeout(interval), |timeout| timeout.0);
-    let max_age = entry.max_age.or(defaults.max_age).map_or_else(|| default_max_age(interval), |max_age| max_age.0);
-    if timeout >= interval {
-        let text = format!(
-            "{} is not shorter than the interval of {}; shorten the timeout or lengthen the interval",
-            show(timeout),
-            show(interval)
-        );
-        return Err(Problem::at("timeout", text));
-    }
-    if max_age < interval {
-        let text = format!("{} is shorter than the interval of {}; make it at least the interval", show(max_age), show(interval));
-        return Err(Problem::at("max_age", text));
-    }
-    Ok(Timing { interval, timeout, max_age })
-}
-
-fn network(entry: &file::Source, defaults: &file::Defaults, build: &mut Build) -> Result<Network, Problem> {
-    let proxy = entry.proxy.as_ref().or(defaults.proxy.as_ref());
-    let proxy = proxy.map(|proxy| build_proxy(proxy, build)).transpose()?;
-    let ca_file = entry.ca_file.as_ref().or(defaults.ca_file.as_ref());
-    let extra_roots = ca_file.map(|path| ExtraRoots::read(path)).transpose().map_err(|text| Problem::at("ca_file", text))?;
-    Ok(Network { proxy, extra_roots, direct: false })
-}
-
-fn build_proxy(proxy: &SecretRef, build: &mut Build) -> Result<Secret, Problem> {
-    let secret = proxy.resolve().map_err(|text| Problem::at("proxy", text))?;
-    let url = check_proxy(secret.expose()).map_err(|text| Problem::at("proxy", text))?;
-    // An address without a password is no secret, and masking it would hide more than it protects.
-    if let Some(password) = url.password() {
-        build.secrets.push(secret.clone());
-        build.secrets.push(Secret::new(password.to_owned()));
-        if matches!(proxy, SecretRef::Plain(_)) {
-            build.plain.push("proxy".to_owned());
+impl Timing {
+    fn of(place: &str, entry: &file::Source, defaults: &Inherited) -> Result<Self, Problem> {
+        let interval = entry.interval.map(|interval| interval.0).or(defaults.interval).unwrap_or_else(default_interval);
+        let own_timeout = entry.timeout.map(|timeout| timeout.0);
+        let timeout = own_timeout.or(defaults.timeout).unwrap_or_else(|| default_timeout(interval));
+        let own_max_age = entry.max_age.map(|max_age| max_age.0);
+        let max_age = own_max_age.or(defaults.max_age).unwrap_or_else(|| default_max_age(interval));
+        // The place is where the value stands; the source may only have inherited it.
+        let at = |own: bool, key: &str, text: String| {
+            let inherited = || Problem::at(format!("defaults.{key}"), format!("{text}, or give {place} its own"));
+            if own { Problem::at(join(place, key), text.clone()) } else { inherited() }
+        };
+        let (named, interval_shown) = (&entry.name.0, show(interval));
+        if timeout >= interval {
+            let text = format!("{} is not shorter than the interval of {named}, {interval_shown}; shorten it", show(timeout));
+            return Err(at(own_timeout.is_some(), "timeout", text));
         }
+        if max_age < interval {
+            let text = format!("{} is shorter than the interval of {named}, {interval_shown}; lengthen it", show(max_age));
+            return Err(at(own_max_age.is_some(), "max_age", text));
+        }
+        Ok(Self { interval, timeout, max_age })
     }
-    Ok(secret)
 }
 
-fn low(low: file::Low) -> Result<Low, Problem> {
-    let amount = low.amount.map(|entry| thresholds("low.amount", entry)).transpose()?.unwrap_or_default();
-    let sms = low.sms.map(|entry| thresholds("low.sms", entry)).transpose()?.unwrap_or_default();
-    Ok(Low { amount, accounts: named("low.accounts", low.accounts)?, sms, areas: named("low.areas", low.areas)? })
+fn network(place: &str, entry: &file::Source, defaults: &Inherited, build: &mut Build) -> Result<Network, Problem> {
+    let own_proxy = entry.proxy.as_ref().map(|proxy| Proxy::of(&join(place, "proxy"), proxy, &mut build.plain)).transpose()?;
+    let proxy = own_proxy.or_else(|| defaults.proxy.clone());
+    let own_roots = entry.ca_file.as_ref().map(|path| roots(&join(place, "ca_file"), path)).transpose()?;
+    build.secrets.extend(proxy.iter().flat_map(|proxy| proxy.secrets.iter().cloned()));
+    Ok(Network {
+        proxy: proxy.map(|proxy| proxy.address),
+        extra_roots: own_roots.or_else(|| defaults.extra_roots.clone()),
+        direct: false,
+    })
 }
 
-fn named(place: &str, entries: Option<scalar::UniqueMap<file::Thresholds>>) -> Result<BTreeMap<Label, Thresholds>, Problem> {
+fn roots(place: &str, path: &Path) -> Result<ExtraRoots, Problem> {
+    ExtraRoots::read(path).map_err(|text| Problem::at(place, text))
+}
+
+/// A proxy, and what of its address must not be shown.
+#[derive(Clone)]
+struct Proxy {
+    address: Secret,
+    /// Empty for an address without a password: masking that would hide more than it protects.
+    secrets: Vec<Secret>,
+}
+
+impl Proxy {
+    fn of(place: &str, reference: &SecretRef, plain: &mut Vec<String>) -> Result<Self, Problem> {
+        let address = reference.resolve().map_err(|text| Problem::at(place, text))?;
+        let url = check_proxy(address.expose()).map_err(|text| Problem::at(place, text))?;
+        let Some(password) = url.password() else { return Ok(Self { address, secrets: Vec::new() }) };
+        if matches!(reference, SecretRef::Plain(_)) {
+            plain.push(place.to_owned());
+        }
+        // In an address it is percent-encoded; a proxy would quote it as it is.
+        let decoded = percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned();
+        let secrets = vec![address.clone(), Secret::new(password.to_owned()), Secret::new(decoded)];
+        Ok(Self { address, secrets })
+    }
+}
+
+fn low(place: &str, low: file::Low) -> Result<Low, Problem> {
+    let all = |key: &str, entry: Option<file::Thresholds>| entry.map(|entry| thresholds(&join(place, key), &entry)).transpose();
+    let amount = all("amount", low.amount)?.unwrap_or_default();
+    let sms = all("sms", low.sms)?.unwrap_or_default();
+    let accounts = named(&join(place, "accounts"), low.accounts, amount)?;
+    let areas = named(&join(place, "areas"), low.areas, sms)?;
+    Ok(Low { amount, accounts, sms, areas })
+}
+
+/// Thresholds by name. `all` are those that a name inherits.
+fn named(
+    place: &str,
+    entries: Option<scalar::UniqueMap<file::Thresholds>>,
+    all: Thresholds,
+) -> Result<BTreeMap<Label, Thresholds>, Problem> {
     let mut thresholds_of = BTreeMap::new();
     for (name, entry) in entries.unwrap_or_default().0 {
-        let place = format!("{place}.{name}");
-        let taken = thresholds_of.insert(Label::new(&name), thresholds(&place, entry)?).is_some();
-        if taken {
+        let place = join(place, &name);
+        let own = thresholds(&place, &entry)?;
+        in_order(&place, own.or(all))?;
+        if thresholds_of.insert(Label::new(&name), own).is_some() {
             return Err(Problem::at(place, "stands there twice but for white space; drop one"));
         }
     }
     Ok(thresholds_of)
 }
 
-fn thresholds(place: &str, entry: file::Thresholds) -> Result<Thresholds, Problem> {
-    let thresholds = Thresholds { warning: entry.warning.map(|w| w.0), critical: entry.critical.map(|c| c.0) };
+fn thresholds(place: &str, entry: &file::Thresholds) -> Result<Thresholds, Problem> {
+    let thresholds = Thresholds { warning: entry.warning.as_ref().map(|w| w.0), critical: entry.critical.as_ref().map(|c| c.0) };
+    if thresholds == Thresholds::default() {
+        return Err(Problem::at(place, "names no threshold; add warning, critical or both"));
+    }
+    in_order(place, thresholds)?;
+    Ok(thresholds)
+}
+
+fn in_order(place: &str, thresholds: Thresholds) -> Result<(), Problem> {
     match (thresholds.warning, thresholds.critical) {
-        (None, None) => Err(Problem::at(place, "names no threshold; add warning, critical or both")),
-        (Some(warning), Some(critical)) if critical > warning => Err(Problem::at(
-            place,
-            format!("critical {critical} is above warning {warning}; a critical balance is the lower one"),
-        )),
-        _ => Ok(thresholds),
+        (Some(warning), Some(critical)) if critical > warning => {
+            let text = format!("critical {critical} is above warning {warning}; a critical balance is the lower one");
+            Err(Problem::at(place, text))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It owns how an error of the libraries becomes a reason. It shows no address: a query can carry a secret.
 
+use super::names::Names;
 use super::{Http, Request, Response, parse_retry_after};
 use crate::domain::{Failure, Reason};
 use crate::secret::Secret;
@@ -78,6 +79,7 @@ pub fn check_proxy(address: &str) -> Result<Url, String> {
 pub struct Clients {
     made: HashMap<(Option<String>, Option<PathBuf>, bool), reqwest::Client>,
     system_roots: Option<rustls::RootCertStore>,
+    names: Names,
 }
 
 impl Clients {
@@ -97,7 +99,8 @@ impl Clients {
             .retry(reqwest::retry::never())
             .referer(false)
             .user_agent(USER_AGENT)
-            .pool_idle_timeout(IDLE);
+            .pool_idle_timeout(IDLE)
+            .dns_resolver(self.names.clone());
         if let Some(address) = &key.0 {
             builder = builder.proxy(reqwest::Proxy::all(address)?);
         } else if network.direct {

@@ -3,6 +3,7 @@
 //! Providers are handed an [`Http`] and never learn what is behind it; [`client`] is the one that talks to the network.
 
 pub mod client;
+mod names;
 
 use crate::domain::{Failure, Reason, RetryAfter};
 use futures_util::future::BoxFuture;

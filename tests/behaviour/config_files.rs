@@ -1,6 +1,6 @@
 //! Bad configuration files: for each rule one file and the line it gets, to the letter.
 
-use crate::support::{Configured, repository, run, text};
+use crate::support::{Configured, binary, repository, run, text};
 use balance_exporter::config::Config;
 use std::path::Path;
 
@@ -57,6 +57,26 @@ fn whole_files() -> Vec<(String, &'static str)> {
     ]
 }
 
+/// Defaults with the line they get, for a source that inherits them all.
+fn defaults() -> Vec<(&'static str, &'static str)> {
+    vec![
+        (
+            "timeout: 5m",
+            "f.yaml: defaults.timeout: 5m is not shorter than the interval of a, 5m; shorten it, or give sources[0] its own",
+        ),
+        (
+            "max_age: 1s",
+            "f.yaml: defaults.max_age: 1s is shorter than the interval of a, 5m; lengthen it, or give sources[0] its own",
+        ),
+        ("proxy: nonsense", "f.yaml: defaults.proxy: not the address of a proxy; write http://HOST:PORT"),
+        (
+            "ca_file: no/such.pem",
+            "f.yaml: defaults.ca_file: cannot read certificates from no/such.pem: No such file or directory (os error 2); name a PEM file",
+        ),
+        ("interval: 0s", "f.yaml:1:22: defaults.interval: too short; write 1s or more"),
+    ]
+}
+
 /// Keys of a source with the line they get.
 fn keys() -> Vec<(&'static str, &'static str)> {
     vec![
@@ -73,11 +93,8 @@ fn keys() -> Vec<(&'static str, &'static str)> {
         ("interval: soon", "f.yaml:4:15: sources[0].interval: not a duration; write 30s, 5m or 1h 30m"),
         ("interval: [5m]", "f.yaml:4:15: sources[0].interval: found sequence, expected a text"),
         ("timeout: 0s", "f.yaml:4:14: sources[0].timeout: too short; write 1ms or more"),
-        (
-            "timeout: 5m",
-            "f.yaml: sources[0].timeout: 5m is not shorter than the interval of 5m; shorten the timeout or lengthen the interval",
-        ),
-        ("max_age: 4m", "f.yaml: sources[0].max_age: 4m is shorter than the interval of 5m; make it at least the interval"),
+        ("timeout: 5m", "f.yaml: sources[0].timeout: 5m is not shorter than the interval of a, 5m; shorten it"),
+        ("max_age: 4m", "f.yaml: sources[0].max_age: 4m is shorter than the interval of a, 5m; lengthen it"),
         ("proxy: 127.0.0.1:3128", "f.yaml: sources[0].proxy: not the address of a proxy; write http://HOST:PORT"),
         ("proxy: socks5://127.0.0.1", "f.yaml: sources[0].proxy: not the address of a proxy; write http://HOST:PORT"),
         (
@@ -106,6 +123,10 @@ fn keys() -> Vec<(&'static str, &'static str)> {
         (
             "low: {sms: {warning: 1, critical: 2}}",
             "f.yaml: sources[0].low.sms: critical 2 is above warning 1; a critical balance is the lower one",
+        ),
+        (
+            "low: {amount: {warning: 500}, accounts: {A: {critical: 600}}}",
+            "f.yaml: sources[0].low.accounts.A: critical 600 is above warning 500; a critical balance is the lower one",
         ),
         ("low: {areas: {A: {warning: 1}, A: {warning: 2}}}", "f.yaml:4:18: sources[0].low.areas.A: stands there twice; drop one"),
         (
@@ -221,7 +242,9 @@ fn providers() -> Vec<(&'static str, &'static str)> {
 fn each_rule_has_its_line() {
     let keys = keys().into_iter().map(|(keys, line)| (with_keys(keys), line));
     let providers = providers().into_iter().map(|(provider, line)| (with_provider(provider), line));
-    let files: Vec<_> = whole_files().into_iter().chain(keys).chain(providers).collect();
+    let defaults =
+        defaults().into_iter().map(|(defaults, line)| (format!("defaults: {{{defaults}}}\n{}", with_keys("low: {}")), line));
+    let files: Vec<_> = whole_files().into_iter().chain(defaults).chain(keys).chain(providers).collect();
     assert!(files.len() >= 30);
     let wrong: Vec<String> = files
         .into_iter()
@@ -281,15 +304,17 @@ fn a_secret_that_others_can_read_draws_a_warning() {
 
 #[test]
 fn the_shipped_configuration_is_good() {
-    let file = repository("exporter.yaml");
-    let config = Config::from_text(&file, &std::fs::read_to_string(&file).expect("a file"));
-    let error = config.err().map(|error| error.to_string()).unwrap_or_default();
-    assert_eq!(
-        error,
-        format!(
-            "{}: sources[0].provider.adstat.login.password: $CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential=adstat-password:PATH, or use file: PATH",
-            file.display()
-        ),
-        "all but the credentials"
-    );
+    let shipped = std::fs::read_to_string(repository("exporter.yaml")).expect("a file");
+    let configured = Configured::new("");
+    let directory = configured.directory.path();
+    let secret = directory.join("sms-password");
+    std::fs::write(&secret, "x").expect("a file");
+    std::fs::write(directory.join("adstat-password"), "x").expect("a file");
+    std::fs::write(&configured.file, shipped.replace("/etc/balance-exporter/sms-password", secret.to_str().expect("UTF-8")))
+        .expect("a file");
+    let mut check = binary();
+    check.args(["check", "--config.file", configured.path()]).env("CREDENTIALS_DIRECTORY", directory).env("ATISU_TOKEN", "x");
+    let output = check.output().expect("the binary runs");
+    let told = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(told, (format!("{}: good, 3 sources\n", configured.path()), String::new()));
 }

@@ -160,6 +160,8 @@ fn a_secret_in_the_wrong_place_is_not_quoted() {
         "sources: [{name: a, provider: {adstat: {login: CANARY}}}]",
         "sources: [{name: a, provider: {adstat: {token: [CANARY]}}}]",
         "sources: [{name: a, provider: {adstat: {token: {CANARY: x}}}}]",
+        "sources: [{name: a, provider: {adstat: {login: {username: me, password CANARY}}}}]",
+        "sources: [{name: a, provider: {mysmpp: {login: me, password:CANARY}}}]",
         "sources: [{name: a, provider: {mysmpp: {url: CANARY, token: x}}}]",
         "sources: [{name: a, provider: {mysmpp: {url: \"http://CANARY@host/\", token: x}}}]",
         "sources: [{name: a, interval: CANARY, provider: {mysmpp: {token: x}}}]",
