@@ -8,7 +8,7 @@ pub const DEFAULT_LISTEN_ADDRESS: &str = "127.0.0.1:10120";
 
 /// Polls prepaid services for their balances and serves them to Prometheus.
 #[derive(Debug, Parser)]
-#[command(name = "balance-exporter", version, about, disable_help_subcommand = true, args_conflicts_with_subcommands = false)]
+#[command(name = "balance-exporter", version, about, disable_help_subcommand = true, propagate_version = true)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]

@@ -81,14 +81,10 @@ impl Schedule {
             }
             Course::Refusal => {
                 self.refusals = self.refusals.saturating_add(1);
-                now
+                self.put_off(begun).max(now)
             }
             Course::Steady => self.next_slot(begun, now),
         };
-        // A failure of another sort in between does not make a refused password any safer to try.
-        if self.refusals > 0 {
-            due = due.max(self.put_off(begun)).max(now);
-        }
         if let Some(wait) = retry_after {
             due = due.max(now + wait.min(LONGEST_WAIT));
         }
@@ -161,13 +157,15 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_backoff() {
-        for reason in Reason::ALL {
-            let expected: [u64; 6] = match course(reason) {
-                Course::Transient => [60, 120, 240, 480, 600, 600],
-                Course::Refusal => [600, 1200, 2400, 3600, 3600, 3600],
-                Course::Steady => [600; 6],
-            };
-            assert_eq!(waits(600, reason, 6, 0.0), expected, "{}", reason.as_str());
+        use Reason::*;
+        for reason in [Dns, Connect, Tls, Timeout, Server, RateLimited, Decode] {
+            assert_eq!(waits(600, reason, 6, 0.0), [60, 120, 240, 480, 600, 600], "{}", reason.as_str());
+        }
+        for reason in [Auth, Forbidden, Blocked, PaymentRequired, NotFound, Rejected] {
+            assert_eq!(waits(600, reason, 6, 0.0), [600, 1200, 2400, 3600, 3600, 3600], "{}", reason.as_str());
+        }
+        for reason in [Redirect, TooLarge, Internal] {
+            assert_eq!(waits(600, reason, 6, 0.0), [600; 6], "{}", reason.as_str());
         }
     }
 
@@ -185,16 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_not_forgotten_over_an_outage() {
-        let start = Instant::now();
-        let mut schedule = Schedule::new(secs(600), start);
-        for reason in [Reason::Auth, Reason::Auth] {
+    fn an_outage_is_tried_again_at_its_own_pace_and_does_not_make_a_refusal_forgotten() {
+        let mut schedule = Schedule::new(secs(600), Instant::now());
+        let mut waits = Vec::new();
+        for reason in [Reason::Auth, Reason::Auth, Reason::Timeout, Reason::Timeout, Reason::Auth] {
             let now = schedule.due();
             schedule.failed(reason, None, now, now, 0.0);
+            waits.push((schedule.due() - now).as_secs());
         }
-        let now = schedule.due();
-        schedule.failed(Reason::Timeout, None, now, now, 0.0);
-        assert_eq!(schedule.due() - now, secs(1200));
+        assert_eq!(waits, [600, 1200, 60, 120, 2400]);
     }
 
     #[test]

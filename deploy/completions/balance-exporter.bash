@@ -69,7 +69,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__check)
-            opts="-h --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -103,7 +103,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__demo)
-            opts="-h --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -137,7 +137,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__healthcheck)
-            opts="-h --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -171,7 +171,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__poll)
-            opts="-h --output --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help"
+            opts="-h -V --output --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -53,6 +53,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check"
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l output -d 'What to print' -r -f -a "table\t'For people'
 json\t'For programs'
 metrics\t'As `/metrics` would show it'"
@@ -68,6 +69,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" 
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.file -d 'The configuration file' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'Where the metrics are' -r
@@ -80,6 +82,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand health
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l config.file -d 'The configuration file' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.telemetry-path -d 'Where the metrics are' -r
@@ -92,3 +95,4 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" 
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -s V -l version -d 'Print version'

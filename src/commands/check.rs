@@ -5,9 +5,9 @@ use crate::assemble::assemble;
 use crate::cli::Options;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
-    let config = load(options)?;
+    let config = load(options, &[])?;
     let count = config.sources.len();
-    assemble(config).map_err(Failed::other)?;
+    assemble(config)?;
     let sources = if count == 1 { "source" } else { "sources" };
     print(&format!("{}: good, {count} {sources}\n", options.config_file.display()))
 }

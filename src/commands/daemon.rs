@@ -1,6 +1,6 @@
 //! Without a command: the daemon.
 
-use super::{Failed, load, runtime};
+use super::{Failed, block_on, load};
 use crate::assemble::{Ready, assemble};
 use crate::cli::Options;
 use crate::daemon;
@@ -9,10 +9,10 @@ use crate::listen::Places;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
-    let config = load(options)?;
-    let sources = assemble(config).map_err(Failed::other)?;
+    let config = load(options, &[])?;
+    let sources = assemble(config)?;
     let places = Places::of(options).map_err(Failed::other)?;
-    runtime()?.block_on(serve(sources, places, options))
+    block_on(serve(sources, places, options))
 }
 
 /// Listens, says so, and runs the daemon until a signal ends it.

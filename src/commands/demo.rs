@@ -1,6 +1,6 @@
 //! `demo`: the ordinary daemon against stand-in providers on loopback, in a world where time runs faster.
 
-use super::{Failed, daemon, print, runtime};
+use super::{Failed, block_on, daemon, print};
 use crate::assemble::assemble;
 use crate::cli::Options;
 use crate::config::Config;
@@ -20,7 +20,7 @@ const STEP: Duration = Duration::from_millis(250);
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
     let places = Places::of(options).map_err(Failed::other)?;
-    runtime()?.block_on(async {
+    block_on(async {
         let world = World::new();
         let cannot = |error| Failed::other(format!("cannot start a stand-in provider on loopback: {error}"));
         let ads = start(world.ads.clone()).await.map_err(cannot)?;
@@ -35,7 +35,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
             // A proxy from the environment does not lead to this machine's loopback.
             source.network.direct = true;
         }
-        let sources = assemble(config).map_err(Failed::other)?;
+        let sources = assemble(config)?;
         tokio::select! {
             ended = daemon::serve(sources, places, options) => ended,
             () = turn(&world) => Ok(()),

@@ -6,6 +6,7 @@ mod demo;
 mod healthcheck;
 mod poll;
 
+use crate::assemble::Unusable;
 use crate::cli::{self, Cli, Command, Options};
 use crate::config::{Config, ConfigError};
 use crate::log;
@@ -13,12 +14,11 @@ use clap::Parser;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
-use tokio::runtime::Runtime;
 
 /// Enough for the server and a long parse at the same time; the program mostly waits.
 const WORKERS: usize = 2;
-/// Names are resolved on blocking threads; this many hanging look-ups hold up the next.
-const BLOCKING_THREADS: usize = 64;
+/// Names are resolved on blocking threads, one at most for each name; so many names that hang hold up the next.
+const BLOCKING_THREADS: usize = 512;
 
 /// Why a command ended badly: one line for people, and an exit code.
 struct Failed {
@@ -45,11 +45,21 @@ impl From<ConfigError> for Failed {
     }
 }
 
+/// Exit code 78 as well.
+impl From<Unusable> for Failed {
+    fn from(Unusable(source): Unusable) -> Self {
+        Self { code: 78, line: format!("the proxy or TLS settings of source {source} cannot be used; correct them") }
+    }
+}
+
 /// Runs the program as the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
-        Ok(cli) => dispatch(cli),
+        // The panic itself is logged where it happens.
+        Ok(cli) => {
+            std::panic::catch_unwind(|| dispatch(cli)).unwrap_or_else(|_| Err(Failed::other("ended by a fault of its own")))
+        }
         // Help and version are what was asked for.
         Err(asked) if !asked.use_stderr() => print(&asked.render().to_string()),
         Err(error) => Err(Failed::usage(cli::one_line(&error))),
@@ -57,6 +67,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed { code, line }) => {
+            let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             // Nobody is left to tell where standard error is closed.
             let _ = writeln!(std::io::stderr(), "balance-exporter: {line}");
             ExitCode::from(code)
@@ -84,21 +95,27 @@ fn leave_no_core() -> Result<(), Failed> {
         .map_err(|error| Failed::other(format!("cannot switch core files off: {error}")))
 }
 
-fn load(options: &Options) -> Result<Config, Failed> {
-    let config = Config::load(&options.config_file)?;
+/// Loads the configuration of the sources of these names, or of all where there are none, and logs what should be known of it.
+fn load(options: &Options, names: &[String]) -> Result<Config, Failed> {
+    let config = Config::load(&options.config_file, names)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     Ok(config)
 }
 
-fn runtime() -> Result<Runtime, Failed> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Runs a command's asynchronous part to its end.
+fn block_on<T>(command: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
-        .map_err(|error| Failed::other(format!("cannot start: {error}")))
+        .map_err(|error| Failed::other(format!("cannot start: {error}")))?;
+    let ended = runtime.block_on(command);
+    // A name that is still being looked up does not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Writes to standard output what was asked for.

@@ -1,9 +1,8 @@
 //! `poll`: each source once, then a table, JSON or the metrics.
 
-use super::{Failed, load, print, runtime};
+use super::{Failed, block_on, load, print};
 use crate::assemble::{Ready, assemble};
 use crate::cli::{Options, Output};
-use crate::config::Config;
 use crate::domain::{Amount, AmountKind, Answer, Failure, Reading, Wallet};
 use crate::exposition::Exposition;
 use crate::human::{low_mark, row};
@@ -26,10 +25,14 @@ struct Polled {
 }
 
 pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result<(), Failed> {
-    let mut config = load(options)?;
-    choose(&mut config, names)?;
-    let sources = assemble(config).map_err(Failed::other)?;
-    let polled = runtime()?.block_on(poll_all(sources));
+    let config = load(options, names)?;
+    if let Some(unknown) = names.iter().find(|name| !config.names.contains(*name)) {
+        let known = config.names.join(", ");
+        return Err(Failed::usage(format!("no source is named {unknown}; the configuration has {known}")));
+    }
+    let sources = assemble(config)?;
+    let polled = block_on(async { Ok(poll_all(sources).await) })?;
+    polled.iter().for_each(warn);
     print(&match output {
         Output::Table => table(&polled),
         Output::Json => as_json(&polled),
@@ -39,13 +42,16 @@ pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result
     if failed.is_empty() { Ok(()) } else { Err(Failed::other(format!("failed: {}", failed.join(", ")))) }
 }
 
-fn choose(config: &mut Config, names: &[String]) -> Result<(), Failed> {
-    if let Some(unknown) = names.iter().find(|name| !config.sources.iter().any(|source| *source.name == ***name)) {
-        let known: Vec<&str> = config.sources.iter().map(|source| &*source.name).collect();
-        return Err(Failed::usage(format!("no source is named {unknown}; the configuration has {}", known.join(", "))));
+/// Logs what was odd about an answer.
+fn warn(Polled { about, result, .. }: &Polled) {
+    let Ok(answer) = result else { return };
+    let source = &*about.name;
+    if let Some(remark) = &answer.remark {
+        tracing::warn!(source, remark, "an odd answer");
     }
-    config.sources.retain(|source| names.is_empty() || names.iter().any(|name| **name == *source.name));
-    Ok(())
+    for key in about.low.unmatched(&answer.readings) {
+        tracing::warn!(source, key, "a threshold applies to nothing in the answer; is it misspelt?");
+    }
 }
 
 /// Polls every source once. The order stays.

@@ -21,6 +21,7 @@ fn failure<const N: usize>(arguments: [&str; N], code: i32) -> String {
 fn version_and_help_are_what_was_asked_for() {
     let version = run(["--version"]);
     assert_eq!(text(&version.stdout), concat!("balance-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(text(&run(["check", "--version"]).stdout), concat!("balance-exporter-check ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = run(["--help"]);
     for word in
         ["check", "poll", "demo", "--config.file", "--web.listen-address", "--web.telemetry-path", "--log.level", "--log.format"]
@@ -142,7 +143,10 @@ async fn two_sources() -> (StandIn, StandIn, Configured) {
 
 async fn poll(configured: &Configured, arguments: &'static [&'static str]) -> (Option<i32>, String, String) {
     let mut command = binary();
-    command.args(["poll", "--log.level", "error", "--config.file", configured.path()]).args(arguments);
+    command.args(["poll", "--config.file", configured.path()]).args(arguments);
+    if !arguments.contains(&"--log.level") {
+        command.args(["--log.level", "error"]);
+    }
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("the binary runs");
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
@@ -160,6 +164,8 @@ good    mysmpp    messages   Россия         ∞  sms
     assert_eq!(poll(&configured, &[]).await, (Some(1), both, "balance-exporter: failed: bad\n".to_owned()));
     let unknown = "balance-exporter: no source is named ugly; the configuration has good, bad\n".to_owned();
     assert_eq!(poll(&configured, &["ugly"]).await, (Some(2), String::new(), unknown));
+    let two_lines = poll(&configured, &["ug\nly"]).await.2;
+    assert_eq!(two_lines.lines().count(), 1, "{two_lines}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -199,4 +205,23 @@ async fn poll_prints_metrics_and_only_what_it_polled() {
         "one more try on a broken connection"
     );
     assert_eq!(bad.asked().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn poll_needs_only_the_secrets_of_what_it_polls_and_warns_of_typos() {
+    let (good, _bad, _) = two_sources().await;
+    let configured = Configured::new(&format!(
+        "sources:
+  - {{name: good, provider: {{mysmpp: {{url: \"{}\", token: token of a test}}}}, low: {{areas: {{Typo: {{warning: 1}}}}}}}}
+  - {{name: elsewhere, provider: {{mysmpp: {{token: {{env: NOT_SET}}}}}}}}
+",
+        good.url("/json/balance.php"),
+    ));
+    assert_eq!(poll(&configured, &[]).await.0, Some(78));
+    let (code, _, log) = poll(&configured, &["good", "--log.level", "warn"]).await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(
+        log.contains("a threshold applies to nothing in the answer; is it misspelt? source=\"good\" key=\"low.areas.Typo\""),
+        "{log}"
+    );
 }

@@ -20,6 +20,7 @@ fn the_packaged_configuration_is_good_as_it_is_and_with_its_example() {
     let packaged = std::fs::read_to_string(repository("deploy/debian/exporter.yaml")).expect("the file");
     assert_eq!(checked(&packaged), "file: good, 0 sources");
     let (before, example) = packaged.split_once("sources: []\n").expect("no sources");
-    let example: String = example.lines().skip(2).map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
+    let lines: Vec<&str> = example.lines().skip(2).map(|line| line.trim_start_matches('#')).collect();
+    let example = lines.join("\n");
     assert_eq!(checked(&format!("{before}{example}")), "file: good, 2 sources");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A module with everything of the crate that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     ("checked", &[]),
     ("schedule", &["domain"]),
@@ -22,6 +22,8 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("server", &["domain", "exposition", "human", "store"]),
     ("standin", &[]),
     ("log", &["cli"]),
+    ("listen", &["cli"]),
+    ("notify", &["server", "store"]),
     ("cli", &[]),
 ];
 

@@ -1,6 +1,6 @@
 //! What is written about the program agrees with the program.
 
-use crate::support::{repository, run, text};
+use crate::support::{Configured, binary, repository, run, text};
 use std::collections::BTreeSet;
 
 fn readme() -> String {
@@ -65,13 +65,21 @@ fn every_reason_is_in_the_readme() {
 
 #[test]
 fn the_configuration_in_the_readme_is_good() {
+    let configured = Configured::new("");
+    let directory = configured.directory.path();
+    let secret = directory.join("sms-password");
+    std::fs::write(&secret, "x").expect("a file");
+    std::fs::write(directory.join("adstat-password"), "x").expect("a file");
     let readme = readme();
     let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let configurations: Vec<&str> = blocks.filter(|block| block.contains("provider:")).collect();
-    assert!(!configurations.is_empty());
-    for block in configurations {
-        let error = balance_exporter::config::Config::from_text(std::path::Path::new("README.md"), block).err();
-        let told = error.map(|error| error.to_string()).unwrap_or_default();
-        assert!(told.is_empty() || told.contains("CREDENTIALS_DIRECTORY") || told.contains("secret file"), "{told}\n{block}");
+    let blocks: Vec<&str> = blocks.filter(|block| block.contains("provider:")).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let file = block.replace("/etc/balance-exporter/sms-password", secret.to_str().expect("UTF-8"));
+        std::fs::write(&configured.file, file).expect("a file");
+        let mut check = binary();
+        check.args(["check", "--config.file", configured.path()]).env("CREDENTIALS_DIRECTORY", directory).env("ATISU_TOKEN", "x");
+        let output = check.output().expect("the binary runs");
+        assert!(output.status.success(), "{}\n{block}", text(&output.stderr));
     }
 }

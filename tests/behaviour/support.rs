@@ -30,7 +30,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// A directory with a configuration file in it that only its owner can read.
 pub(crate) struct Configured {
-    _directory: TempDir,
+    pub(crate) directory: TempDir,
     pub(crate) file: PathBuf,
 }
 
@@ -41,7 +41,7 @@ impl Configured {
         let file = directory.path().join("exporter.yaml");
         std::fs::write(&file, configuration).expect("a file");
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("permissions");
-        Self { _directory: directory, file }
+        Self { directory, file }
     }
 
     pub(crate) fn path(&self) -> &str {
