@@ -1,6 +1,8 @@
 //! The configurations that are shipped are good.
 
 use crate::support::{Configured, binary, repository, text};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// What `check` prints of a configuration whose credentials are there.
 fn checked(configuration: &str) -> String {
@@ -23,4 +25,19 @@ fn the_packaged_configuration_is_good_as_it_is_and_with_its_example() {
     let lines: Vec<&str> = example.lines().skip(2).map(|line| line.trim_start_matches('#')).collect();
     let example = lines.join("\n");
     assert_eq!(checked(&format!("{before}{example}")), "file: good, 2 sources");
+}
+
+#[test]
+fn the_manifest_runs_this_version_with_a_good_configuration() {
+    let manifest = std::fs::read_to_string(repository("deploy/kubernetes/balance-exporter.yaml")).expect("the file");
+    let objects: Vec<Value> =
+        serde_yaml::Deserializer::from_str(&manifest).map(|object| Value::deserialize(object).expect("an object")).collect();
+    let kinds: Vec<_> = objects.iter().map(|object| object["kind"].as_str().unwrap_or_default()).collect();
+    assert_eq!(kinds, ["ConfigMap", "Deployment", "Service"]);
+    let configuration = objects[0]["data"]["exporter.yaml"].as_str().expect("a configuration");
+    assert_eq!(checked(configuration), "file: good, 1 source");
+    let container = &objects[1]["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], concat!("balance-exporter:", env!("CARGO_PKG_VERSION")));
+    assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/-/healthy");
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/-/ready");
 }
