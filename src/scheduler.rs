@@ -133,6 +133,8 @@ async fn watch(about: About, target: Target, mut schedule: Schedule, store: Arc<
                 schedule.failed(failure.reason, wait, begun, ended.instant, fastrand::f64());
             }
         }
+        // Before the log, which can block: a source that stands still there must be seen to be overdue.
+        store.scheduled(&about.name, schedule.due());
         journal.note(&about, &result);
         store.record(&about.name, Outcome { ended, took: ended.instant - begun, result, next: schedule.due() });
     }

@@ -76,6 +76,17 @@ fn judge(answer: &[u8]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::server::{ClientHello, ResolvesServerCert};
+    use std::sync::Arc;
+
+    #[derive(Debug)]
+    struct NoCertificate;
+
+    impl ResolvesServerCert for NoCertificate {
+        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+            None
+        }
+    }
 
     #[test]
     fn every_address_has_a_way_from_its_own_machine() {
@@ -92,6 +103,15 @@ mod tests {
         for good in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 401 Unauthorized\r\n", "\x15\x03\x03\x00\x02\x02\x32"] {
             assert_eq!(judge(good.as_bytes()), Ok(()), "{good:?}");
         }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("versions").with_no_client_auth().with_cert_resolver(Arc::new(NoCertificate));
+        let mut tls = rustls::ServerConnection::new(Arc::new(config)).expect("a server");
+        tls.read_tls(&mut &b"GET /-/healthy HTTP/1.1\r\n\r\n"[..]).expect("bytes");
+        assert!(tls.process_new_packets().is_err());
+        let mut answer = Vec::new();
+        tls.write_tls(&mut answer).expect("an alert");
+        assert_eq!(judge(&answer), Ok(()), "what a TLS server says to plain HTTP: {answer:?}");
         assert_eq!(judge(b"HTTP/1.1 503 Service Unavailable\r\n"), Err("HTTP 503".to_owned()));
         assert_eq!(judge(b""), Err("the answer is not HTTP".to_owned()));
         assert_eq!(judge(b"SSH-2.0-x\r\n"), Err("the answer is not HTTP".to_owned()));

@@ -23,9 +23,18 @@ fn version_and_help_are_what_was_asked_for() {
     assert_eq!(text(&version.stdout), concat!("balance-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
     assert_eq!(text(&run(["check", "--version"]).stdout), concat!("balance-exporter-check ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = run(["--help"]);
-    for word in
-        ["check", "poll", "demo", "--config.file", "--web.listen-address", "--web.telemetry-path", "--log.level", "--log.format"]
-    {
+    for word in [
+        "check",
+        "poll",
+        "demo",
+        "--config.file",
+        "--web.listen-address",
+        "--web.telemetry-path",
+        "--web.systemd-socket",
+        "healthcheck",
+        "--log.level",
+        "--log.format",
+    ] {
         assert!(text(&help.stdout).contains(word), "{word}");
     }
     assert!(version.status.success() && help.status.success());
