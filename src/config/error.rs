@@ -19,11 +19,11 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
-    pub(super) fn of_file(path: &Path, text: &str) -> Self {
+    pub(crate) fn of_file(path: &Path, text: &str) -> Self {
         Self::line(&format!("{}: {text}", path.display()))
     }
 
-    pub(super) fn of_problem(path: &Path, problem: &Problem) -> Self {
+    pub(crate) fn of_problem(path: &Path, problem: &Problem) -> Self {
         Self::line(&format!("{}: {}: {}", path.display(), problem.place, problem.text))
     }
 

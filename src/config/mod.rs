@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod scalar;
+pub(crate) mod yaml;
 
 use crate::domain::{Label, Low, Thresholds};
 use crate::http::client::{ExtraRoots, Network, check_proxy};
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::ConfigError;
+pub(crate) use scalar::UniqueMap;
 
 /// Between two polls of a source, unless configured.
 const fn default_interval() -> Duration {
@@ -77,10 +79,7 @@ impl Config {
     pub fn load(path: &Path, names: &[String]) -> Result<Self, ConfigError> {
         let unreadable = |error| ConfigError::of_file(path, &format!("cannot be read: {error}; name another with --config.file"));
         let bytes = std::fs::read(path).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            ConfigError::of_file(path, &format!("is not UTF-8 at byte {}; save it as UTF-8", error.utf8_error().valid_up_to()))
-        })?;
-        let Parsed { mut config, readable_secrets } = Self::parse(path, &text, names)?;
+        let Parsed { mut config, readable_secrets } = Self::parse(path, &bytes, names)?;
         if !readable_secrets.is_empty() && others_can_read(path) {
             let places = readable_secrets.join(", ");
             config.warnings.push(format!(
@@ -96,14 +95,11 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_text(name: &Path, text: &str) -> Result<Self, ConfigError> {
-        Self::parse(name, text, &[]).map(|parsed| parsed.config)
+        Self::parse(name, text.as_bytes(), &[]).map(|parsed| parsed.config)
     }
 
-    fn parse(path: &Path, text: &str, names: &[String]) -> Result<Parsed, ConfigError> {
-        // A file saved by an editor of another system may begin with a byte-order mark.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        serde_yaml::from_str::<serde::de::IgnoredAny>(text).map_err(|error| ConfigError::of_syntax(path, &error))?;
-        let file: file::File = serde_yaml::from_str(text).map_err(|error| ConfigError::of_yaml(path, &error))?;
+    fn parse(path: &Path, bytes: &[u8], names: &[String]) -> Result<Parsed, ConfigError> {
+        let file: file::File = yaml::parse(path, bytes)?;
         check(file, names).map_err(|problem| ConfigError::of_problem(path, &problem))
     }
 }
@@ -277,7 +273,7 @@ fn low(place: &str, low: file::Low) -> Result<Low, Problem> {
 /// Thresholds by name. `all` are those that a name inherits.
 fn named(
     place: &str,
-    entries: Option<scalar::UniqueMap<file::Thresholds>>,
+    entries: Option<UniqueMap<file::Thresholds>>,
     all: Thresholds,
 ) -> Result<BTreeMap<Label, Thresholds>, Problem> {
     let mut thresholds_of = BTreeMap::new();

@@ -100,7 +100,7 @@ impl Visitor<'_> for LevelVisitor {
 }
 
 /// A map whose keys the user chooses; a key that stands twice is an error, where the parser would keep the last.
-pub(super) struct UniqueMap<V>(pub BTreeMap<String, V>);
+pub(crate) struct UniqueMap<V>(pub(crate) BTreeMap<String, V>);
 
 impl<V> Default for UniqueMap<V> {
     fn default() -> Self {
@@ -120,7 +120,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueMapVisitor<V> {
     type Value = UniqueMap<V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map from names to thresholds")
+        f.write_str("a map with a name for each entry")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
