@@ -1,39 +1,53 @@
 //! The HTTP server: connections, their bounds and their end. What is answered is decided in [`site`].
 
+mod bounded;
+mod places;
 pub mod pulse;
 pub mod site;
 mod status;
 
+use bounded::Bounded;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use places::{Place, Places};
 use pulse::Beat;
 use site::Site;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
 
 /// How long a client may take to send the head of a request, and how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;
-/// Connections that are served at a time; others wait in the kernel's queue.
+/// Connections at a time; a further one takes the place of the one whose last request is longest ago.
 const CONNECTION_LIMIT: usize = 512;
 /// How long answers that are under way may take once the program is told to end.
 const GRACE: Duration = Duration::from_secs(3);
 /// A pause after the system refused a connection, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What every connection has to do with.
+#[derive(Clone)]
+struct Server {
+    site: Arc<Site>,
+    places: Arc<Places>,
+    stop: watch::Receiver<bool>,
+}
+
 /// Serves the site on all listeners until `stop` turns true, then ends what is under way.
 pub async fn serve(listeners: impl IntoIterator<Item = (TcpListener, Beat)>, site: Arc<Site>, stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTION_LIMIT));
+    let server = Server { site, places: Places::new(CONNECTION_LIMIT), stop };
     let mut accepting = JoinSet::new();
     for (listener, beat) in listeners {
-        accepting.spawn(accept(listener, beat, site.clone(), places.clone(), stop.clone()));
+        accepting.spawn(accept(listener, beat, server.clone()));
     }
     while let Some(ended) = accepting.join_next().await {
         carry_on(ended);
@@ -52,60 +66,76 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn accept(listener: TcpListener, mut beat: Beat, site: Arc<Site>, places: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, mut beat: Beat, server: Server) {
     let mut connections = JoinSet::new();
+    let mut stop = server.stop.clone();
+    let mut accepts = true;
     loop {
+        while let Some(ended) = connections.try_join_next() {
+            carry_on(ended);
+        }
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
             () = beat.answer() => continue,
-            // The place is taken before the connection, so that those beyond the bound cost nothing here.
-            accepted = async { (places.clone().acquire_owned().await, listener.accept().await) } => accepted,
-            Some(ended) = connections.join_next() => {
-                carry_on(ended);
-                continue;
-            }
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            (Ok(place), Ok((stream, _))) => {
-                let connection = connection(stream, site.clone(), stop.clone());
-                connections.spawn(async move {
-                    connection.await;
-                    drop(place);
-                });
+            Ok((stream, client)) => {
+                accepts = true;
+                let place = server.places.take().await;
+                connections.spawn(server.clone().connection(stream, client.ip(), place));
             }
-            (_, Err(error)) => {
-                tracing::warn!(%error, "cannot accept a connection");
+            Err(error) => {
+                if accepts {
+                    tracing::warn!(%error, "cannot accept connections");
+                }
+                accepts = false;
+                // Mostly there is no descriptor left, and idle connections hold them.
+                server.places.make_room();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
-            (Err(_), _) => break,
         }
     }
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(GRACE, all).await;
+    let _ = timeout(GRACE, all).await;
 }
 
-async fn connection(stream: TcpStream, site: Arc<Site>, mut stop: watch::Receiver<bool>) {
-    // A page is written in few pieces; waiting to join them only delays the last.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| {
-        let response = site.answer(&request);
-        async { Ok::<_, Infallible>(response) }
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut serving = pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+impl Server {
+    /// Serves one client until it goes, takes too long or must give way.
+    async fn connection(self, stream: TcpStream, client: IpAddr, place: Place) {
+        let ended = tokio::select! {
+            ended = self.talk(stream, &place) => ended,
+            () = place.wanted() => Err("it gave way to another".into()),
+        };
+        if let Err(error) = ended {
+            tracing::trace!(%client, error, "a connection ended early");
         }
-    };
-    if let Err(error) = ended {
-        tracing::trace!(%error, "a connection ended early");
+    }
+
+    async fn talk(&self, stream: TcpStream, place: &Place) -> Result<(), String> {
+        // A page is written in few pieces; waiting to join them only delays the last.
+        let _ = stream.set_nodelay(true);
+        let stream = Bounded::new(stream);
+        let service = service_fn(|request| {
+            place.touch();
+            let response = self.site.answer(&request);
+            async { Ok::<_, Infallible>(response) }
+        });
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(HEAD_LIMIT)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut serving = pin!(serving);
+        let mut stop = self.stop.clone();
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = stopped(&mut stop) => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        ended.map_err(|error| error.to_string())
     }
 }
