@@ -30,6 +30,9 @@ pub struct Options {
     /// Take the listening sockets from systemd, instead of --web.listen-address
     #[arg(long = "web.systemd-socket", global = true)]
     pub systemd_socket: bool,
+    /// TLS, users and headers, in the format that Prometheus exporters share
+    #[arg(long = "web.config.file", value_name = "PATH", global = true)]
+    pub web_config_file: Option<PathBuf>,
     /// Where the metrics are
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,

@@ -6,6 +6,7 @@ use crate::notify;
 use crate::scheduler::Scheduler;
 use crate::server::{self, pulse, site::Site};
 use crate::store::{Moment, Store};
+use crate::web::Web;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 pub async fn run(
     sources: Vec<Ready>,
     listeners: Vec<TcpListener>,
+    web: Arc<Web>,
     telemetry_path: String,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), prometheus::Error> {
@@ -35,7 +37,7 @@ pub async fn run(
         let _ = stop.send(true);
     };
     let (pulse, beats) = pulse::pulse(listeners.len());
-    let served = server::serve(listeners.into_iter().zip(beats), site, stopped);
+    let served = server::serve(listeners.into_iter().zip(beats), site, web, stopped);
     let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
     // Every source stands in the store before the service manager is told of them.
     scheduler.apply(sources).await;

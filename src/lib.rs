@@ -24,3 +24,4 @@ pub mod secret;
 pub mod server;
 pub mod standin;
 pub mod store;
+pub mod web;

@@ -3,11 +3,14 @@
 use super::{Failed, load, print};
 use crate::assemble::assemble;
 use crate::cli::Options;
+use crate::web::Web;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
     let config = load(options, &[])?;
     let count = config.sources.len();
     assemble(config)?;
+    Web::open(options.web_config_file.as_deref())?;
     let sources = if count == 1 { "source" } else { "sources" };
-    print(&format!("{}: good, {count} {sources}\n", options.config_file.display()))
+    print(&format!("{}: good, {count} {sources}\n", options.config_file.display()))?;
+    options.web_config_file.iter().try_for_each(|path| print(&format!("{}: good\n", path.display())))
 }

@@ -6,6 +6,8 @@ use crate::cli::Options;
 use crate::daemon;
 use crate::exposition::REVISION;
 use crate::listen::Places;
+use crate::web::Web;
+use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
@@ -17,6 +19,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
 
 /// Listens, says so, and runs the daemon until a signal ends it.
 pub(super) async fn serve(sources: Vec<Ready>, places: Places, options: &Options) -> Result<(), Failed> {
+    let web = Arc::new(Web::open(options.web_config_file.as_deref())?);
     // Before anything is said to be ready, so that no signal is missed.
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [mut terminate, mut interrupt] =
@@ -34,7 +37,7 @@ pub(super) async fn serve(sources: Vec<Ready>, places: Places, options: &Options
             _ => std::future::pending().await,
         }
     };
-    daemon::run(sources, listeners, options.telemetry_path.clone(), shutdown).await.map_err(Failed::other)
+    daemon::run(sources, listeners, web, options.telemetry_path.clone(), shutdown).await.map_err(Failed::other)
 }
 
 async fn any(terminate: &mut Signal, interrupt: &mut Signal) {

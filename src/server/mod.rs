@@ -1,4 +1,4 @@
-//! The HTTP server: connections, their bounds and their end. What is answered is decided in [`site`].
+//! The HTTP server: connections, their bounds and their end. What is answered is decided in [`site`], to whom in [`crate::web`].
 
 mod bounded;
 mod places;
@@ -6,27 +6,34 @@ pub mod pulse;
 pub mod site;
 mod status;
 
+use crate::web::Web;
 use bounded::Bounded;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use places::{Place, Places};
 use pulse::Beat;
-use site::Site;
+use site::{Body, HEALTHY, Site};
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// How long a client may take to send the head of a request, and how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at a time; a further one takes the place of the one whose last request is longest ago.
 const CONNECTION_LIMIT: usize = 512;
 /// How long answers that are under way may take once the program is told to end.
@@ -38,13 +45,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 struct Server {
     site: Arc<Site>,
+    web: Arc<Web>,
     places: Arc<Places>,
     stop: watch::Receiver<bool>,
 }
 
 /// Serves the site on all listeners until `stop` turns true, then ends what is under way.
-pub async fn serve(listeners: impl IntoIterator<Item = (TcpListener, Beat)>, site: Arc<Site>, stop: watch::Receiver<bool>) {
-    let server = Server { site, places: Places::new(CONNECTION_LIMIT), stop };
+pub async fn serve(
+    listeners: impl IntoIterator<Item = (TcpListener, Beat)>,
+    site: Arc<Site>,
+    web: Arc<Web>,
+    stop: watch::Receiver<bool>,
+) {
+    let server = Server { site, web, places: Places::new(CONNECTION_LIMIT), stop };
     let mut accepting = JoinSet::new();
     for (listener, beat) in listeners {
         accepting.spawn(accept(listener, beat, server.clone()));
@@ -105,7 +118,7 @@ impl Server {
     /// Serves one client until it goes, takes too long or must give way.
     async fn connection(self, stream: TcpStream, client: IpAddr, place: Place) {
         let ended = tokio::select! {
-            ended = self.talk(stream, &place) => ended,
+            ended = self.talk(stream, client, &place) => ended,
             () = place.wanted() => Err("it gave way to another".into()),
         };
         if let Err(error) = ended {
@@ -113,14 +126,25 @@ impl Server {
         }
     }
 
-    async fn talk(&self, stream: TcpStream, place: &Place) -> Result<(), String> {
+    async fn talk(&self, stream: TcpStream, client: IpAddr, place: &Place) -> Result<(), String> {
         // A page is written in few pieces; waiting to join them only delays the last.
         let _ = stream.set_nodelay(true);
         let stream = Bounded::new(stream);
+        let Some(tls) = self.web.current().tls.clone() else { return self.exchange(stream, client, place).await };
+        let mut stop = self.stop.clone();
+        let shaken = tokio::select! {
+            shaken = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)) => shaken,
+            () = stopped(&mut stop) => return Ok(()),
+        };
+        let stream = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| error.to_string())?;
+        self.exchange(stream, client, place).await
+    }
+
+    /// Answers requests.
+    async fn exchange(&self, stream: impl AsyncRead + AsyncWrite + Unpin, client: IpAddr, place: &Place) -> Result<(), String> {
         let service = service_fn(|request| {
             place.touch();
-            let response = self.site.answer(&request);
-            async { Ok::<_, Infallible>(response) }
+            async move { Ok::<_, Infallible>(self.answer(&request, client).await) }
         });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -137,5 +161,19 @@ impl Server {
             }
         };
         ended.map_err(|error| error.to_string())
+    }
+
+    async fn answer<B>(&self, request: &Request<B>, client: IpAddr) -> Response<Body> {
+        let settings = self.web.current();
+        // Whatever watches over the process has no login.
+        let admitted = match request.uri().path() {
+            HEALTHY => Ok(()),
+            _ => self.web.admit(&settings, request.headers(), client).await,
+        };
+        let mut response = admitted.map_or_else(site::refused, |()| self.site.answer(request));
+        for (name, value) in &settings.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
+        response
     }
 }

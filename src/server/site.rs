@@ -3,15 +3,18 @@
 use super::status;
 use crate::exposition::{CONTENT_TYPE, Exposition, Page};
 use crate::store::{Moment, Store};
+use crate::web::Refusal;
 use bytes::{Buf, Bytes, buf::Chain};
 use http_body_util::Full;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE as TYPE, HeaderMap,
-    HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
 
+/// Where the process says that it serves; open to everybody.
+pub(super) const HEALTHY: &str = "/-/healthy";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -67,7 +70,7 @@ impl Site {
         match path {
             path if path == self.telemetry_path => Some(Route::Metrics),
             "/" => Some(Route::Status),
-            "/-/healthy" => Some(Route::Healthy),
+            HEALTHY => Some(Route::Healthy),
             "/-/ready" => Some(Route::Ready),
             "/-/reload" => Some(Route::Reload),
             _ => None,
@@ -95,6 +98,17 @@ impl Site {
         }
         response
     }
+}
+
+/// Answers a request that was not let pass.
+pub(super) fn refused(refusal: Refusal) -> Response<Body> {
+    let (status, says, name, value) = match refusal {
+        Refusal::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized\n", WWW_AUTHENTICATE, "Basic"),
+        Refusal::Busy => (StatusCode::TOO_MANY_REQUESTS, "too many logins wait to be checked\n", RETRY_AFTER, "1"),
+    };
+    let mut response = text(status, says);
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response<Body> {
