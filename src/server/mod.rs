@@ -36,6 +36,9 @@ const HEAD_LIMIT: usize = 16 * 1024;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at a time; a further one takes the place of the one whose last request is longest ago.
 const CONNECTION_LIMIT: usize = 512;
+/// Connections that wait in the kernel to be accepted; a further one is tried again by its client only after a second. The
+/// kernel has a bound of its own, `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
 /// How long answers that are under way may take once the program is told to end.
 const GRACE: Duration = Duration::from_secs(3);
 /// A pause after the system refused a connection, mostly for want of descriptors.
@@ -80,6 +83,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn accept(listener: TcpListener, mut beat: Beat, server: Server) {
+    // Whoever opened the listener gave it a shorter queue, which does as well but for a flood.
+    let _ = rustix::net::listen(&listener, BACKLOG);
     let mut connections = JoinSet::new();
     let mut stop = server.stop.clone();
     let mut accepts = true;

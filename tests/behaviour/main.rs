@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must stop")]
 
 mod adstat_session;
+mod attack;
 mod cli;
 mod config_files;
 mod deploy;
@@ -12,7 +13,9 @@ mod golden;
 mod http;
 mod lies;
 mod notify;
+mod pki;
 mod real_parts;
 mod secrets;
 mod simulation;
 mod support;
+mod web;

@@ -1,0 +1,242 @@
+//! Clients that mean harm: scrapes go on beside them, and they get no more than their share.
+
+use crate::pki::Authority;
+use crate::support::{Configured, Daemon, PATIENCE, binary};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// What a scrape may take in the middle of an attack. The median is held to it: the machine has other things to do.
+const SCRAPE: Duration = Duration::from_millis(100);
+/// Of the daemon: 512 connections with their buffers stay far below.
+const MEMORY: f64 = 96.0 * 1024.0 * 1024.0;
+
+fn daemon() -> Daemon {
+    Daemon::start(&Configured::new("sources: []\n"))
+}
+
+async fn connect(daemon: &Daemon) -> TcpStream {
+    TcpStream::connect(&daemon.address).await.expect("a connection")
+}
+
+/// Everything that comes back for these bytes, on a connection of their own.
+async fn raw(daemon: &Daemon, request: &[u8]) -> String {
+    let mut stream = connect(daemon).await;
+    stream.write_all(request).await.expect("sent");
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the connection ends").expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Waits until the daemon has ended a connection.
+async fn ended(stream: &mut TcpStream, patience: Duration) {
+    let mut rest = vec![0; 64 * 1024];
+    let read = async { while matches!(stream.read(&mut rest).await, Ok(n) if n > 0) {} };
+    timeout(patience, read).await.expect("the connection ends");
+}
+
+/// Scrapes on new connections, and holds the median to its bound.
+async fn scrapes_are_quick(daemon: &Daemon) {
+    let mut times = Vec::new();
+    for _ in 0..31 {
+        let began = Instant::now();
+        let page = daemon.get("/metrics").await;
+        times.push(began.elapsed());
+        assert_eq!(page.status, 200);
+    }
+    times.sort();
+    assert!(times[times.len() / 2] < SCRAPE, "{times:?}");
+}
+
+fn value(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect(name);
+    line.parse().expect("a number")
+}
+
+async fn is_bounded(daemon: &Daemon) {
+    let metrics = daemon.metrics().await;
+    let (memory, files) = (value(&metrics, "process_resident_memory_bytes"), value(&metrics, "process_open_fds"));
+    assert!(memory < MEMORY && files < 640.0, "{memory} bytes, {files} descriptors");
+}
+
+/// Opens connections for ever, says `first` on each, and holds the last `held` of them.
+async fn hold(address: String, held: usize, first: &'static [u8], opened: Arc<AtomicUsize>) {
+    let mut streams = VecDeque::new();
+    loop {
+        // A connection that is refused or reset is as good as one that is given up.
+        if let Ok(mut stream) = TcpStream::connect(&address).await {
+            let _ = stream.write_all(first).await;
+            streams.push_back(stream);
+            opened.fetch_add(1, Ordering::Relaxed);
+        }
+        if streams.len() > held {
+            streams.pop_front();
+        }
+    }
+}
+
+fn raise_file_limit(needed: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    assert!(most >= needed, "this test opens {needed} files and may open {most}; raise it: ulimit -Hn {needed}");
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("the limit can be raised");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn ten_thousand_idle_connections_do_not_disturb_scrapes() {
+    raise_file_limit(11_000);
+    let daemon = daemon();
+    let opened = Arc::new(AtomicUsize::new(0));
+    let mut attack = JoinSet::new();
+    for first in [&b""[..], b"GET /metrics HTTP/1.1\r\n", b"GET /-/ready HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n"] {
+        attack.spawn(hold(daemon.address.clone(), 2_500, first, opened.clone()));
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while opened.load(Ordering::Relaxed) < 10_000 {
+        assert!(Instant::now() < deadline, "the attack stalls at {opened:?}");
+        tokio::task::yield_now().await;
+    }
+    scrapes_are_quick(&daemon).await;
+    is_bounded(&daemon).await;
+    attack.shutdown().await;
+    scrapes_are_quick(&daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn silent_and_slow_clients_are_cut_off() {
+    let daemon = daemon();
+    let mut silent = connect(&daemon).await;
+    let mut slow = connect(&daemon).await;
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n").await.expect("sent");
+    let (mut reading, mut writing) = slow.split();
+    let trickle = async {
+        let mut answer = Vec::new();
+        let mut bit = tokio::time::interval(Duration::from_millis(500));
+        loop {
+            tokio::select! {
+                read = reading.read_buf(&mut answer) => if !matches!(read, Ok(n) if n > 0) { break },
+                // The daemon may have ended the connection meanwhile.
+                _ = bit.tick() => drop(writing.write_all(b"X: a\r\n").await),
+            }
+        }
+    };
+    let began = Instant::now();
+    let ((), trickled) = tokio::join!(ended(&mut silent, PATIENCE), timeout(PATIENCE, trickle));
+    trickled.expect("the slow connection ends");
+    assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn clients_that_never_read_are_cut_off() {
+    let daemon = daemon();
+    let mut deaf = JoinSet::new();
+    for _ in 0..64 {
+        let mut stream = connect(&daemon).await;
+        deaf.spawn(async move {
+            let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
+            // Until the daemon takes no more, because its answers are not taken, and then ends the connection.
+            while stream.write_all(&requests).await.is_ok() {}
+        });
+    }
+    scrapes_are_quick(&daemon).await;
+    is_bounded(&daemon).await;
+    let all = async { while deaf.join_next().await.is_some() {} };
+    timeout(3 * PATIENCE, all).await.expect("they are cut off");
+    is_bounded(&daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn handshakes_that_never_end_are_cut_off() {
+    let configured = Configured::new("sources: []\n");
+    let authority = Authority::new();
+    authority.issue().write(configured.directory.path());
+    let web = configured.directory.path().join("web.yml");
+    std::fs::write(&web, "tls_server_config: {cert_file: server.crt, key_file: server.key}\n").expect("a file");
+    let arguments = ["--web.config.file", web.to_str().expect("UTF-8")];
+    let daemon = Daemon::start_with(configured.path(), &arguments, &mut binary());
+    let mut silent = connect(&daemon).await;
+    let mut half = connect(&daemon).await;
+    // The first bytes of a ClientHello of 512 bytes.
+    half.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).await.expect("sent");
+    let mut crowd = Vec::new();
+    for _ in 0..400 {
+        crowd.push(connect(&daemon).await);
+    }
+    let began = Instant::now();
+    let page = authority.client(None).get(format!("https://{}/metrics", daemon.address)).send().await.expect("an answer");
+    assert_eq!(page.status(), 200);
+    tokio::join!(ended(&mut silent, PATIENCE), ended(&mut half, PATIENCE));
+    assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn requests_sent_ahead_are_answered_in_order() {
+    let daemon = daemon();
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let requests = (ask("/-/healthy") + &ask("/nothing")).repeat(200) + "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answer = raw(&daemon, requests.as_bytes()).await;
+    let statuses: Vec<_> = answer.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")).collect();
+    let mut expected = ["200 OK", "404 Not Found"].repeat(200);
+    expected.push("200 OK");
+    assert_eq!(statuses, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn only_the_very_path_is_the_page() {
+    let daemon = daemon();
+    let cases = [
+        ("GET /metrics", 200),
+        ("GET /metrics?x=/../..", 200),
+        ("GET http://other/metrics", 200),
+        ("GET //metrics", 404),
+        ("GET /metrics/", 404),
+        ("GET /%6detrics", 404),
+        ("GET /metrics%00", 404),
+        ("GET /../metrics", 404),
+        ("GET /./metrics", 404),
+        ("GET /METRICS", 404),
+        ("GET /metrics;a", 404),
+        ("GET http://other", 200),
+        ("GET *", 404),
+        ("OPTIONS *", 404),
+        ("CONNECT other:80", 404),
+        ("GET metrics", 404),
+        ("GET /metrics#a", 200),
+        ("TRACE /metrics", 405),
+        ("get /metrics", 405),
+    ];
+    for (line, status) in cases {
+        let answer = raw(&daemon, format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_bad_head_is_told_so() {
+    let daemon = daemon();
+    let head = |lines: &str| format!("GET /metrics HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+    let cases = [
+        ("a huge header", head(&format!("X: {}\r\n", "a".repeat(64 * 1024))), 431),
+        ("many headers", head(&"X: a\r\n".repeat(500)), 431),
+        ("a huge target", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(64 * 1024)), 431),
+        ("an endless header", format!("GET /metrics HTTP/1.1\r\nX: {}", "a".repeat(200 * 1024)), 431),
+        ("no HTTP", "hello\r\n\r\n".to_owned(), 400),
+        ("another version", "GET / HTTP/9.9\r\n\r\n".to_owned(), 400),
+        ("a space in a name", head("X y: a\r\n"), 400),
+        ("a control byte", head("X: \u{1}\r\n"), 400),
+        ("two lengths", head("Content-Length: 1\r\nContent-Length: 2\r\n"), 400),
+        ("a length that is none", head("Content-Length: -1\r\n"), 400),
+        ("a TLS hello", "\u{16}\u{3}\u{1}\u{2}\r\n\r\n".to_owned(), 400),
+    ];
+    for (what, request, status) in cases {
+        let answer = raw(&daemon, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer:?}");
+    }
+    scrapes_are_quick(&daemon).await;
+}
