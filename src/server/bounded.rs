@@ -111,3 +111,57 @@ impl Drop for Bounded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    async fn pair() -> (Bounded, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        (Bounded::new(listener.accept().await.expect("a connection").0), client)
+    }
+
+    // The clock runs ahead once nothing else can be done, which is when the system takes no more bytes.
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_reset_in_time() {
+        let (mut server, mut client) = pair().await;
+        let began = tokio::time::Instant::now();
+        let error = loop {
+            if let Err(error) = server.write_all(&[0; 8 * 1024]).await {
+                break error;
+            }
+        };
+        assert_eq!((error.kind(), began.elapsed().as_secs()), (io::ErrorKind::TimedOut, ANSWER_TIMEOUT.as_secs()));
+        drop(server);
+        let error = client.read_to_end(&mut Vec::new()).await.expect_err("a reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_leaves_time_for_the_next() {
+        let (mut server, mut client) = pair().await;
+        let _ = server.in_time::<()>(&mut Context::from_waker(std::task::Waker::noop()), Poll::Pending);
+        server.write_all(b"answer").await.expect("written");
+        server.flush().await.expect("flushed");
+        assert!(server.deadline.is_none());
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).await.expect("an answer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_the_client_but_not_for_ever() {
+        let (mut server, client) = pair().await;
+        let began = tokio::time::Instant::now();
+        server.shutdown().await.expect("shut");
+        assert_eq!(began.elapsed().as_secs(), LINGER.as_secs());
+        drop(client);
+        let (mut server, mut client) = pair().await;
+        client.write_all(&[0; 1000]).await.expect("sent");
+        client.shutdown().await.expect("shut");
+        server.shutdown().await.expect("shut");
+        assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("no reset"), 0);
+    }
+}

@@ -14,6 +14,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use places::{Place, Places};
 use pulse::Beat;
+use rustix::process::{Resource, getrlimit};
 use site::{Body, HEALTHY, Site};
 use std::convert::Infallible;
 use std::io;
@@ -60,7 +61,7 @@ pub async fn serve(
     web: Arc<Web>,
     stop: watch::Receiver<bool>,
 ) {
-    let server = Server { site, web, places: Places::new(CONNECTION_LIMIT), stop };
+    let server = Server { site, web, places: Places::new(connection_limit()), stop };
     let mut accepting = JoinSet::new();
     for (listener, beat) in listeners {
         accepting.spawn(accept(listener, beat, server.clone()));
@@ -68,6 +69,12 @@ pub async fn serve(
     while let Some(ended) = accepting.join_next().await {
         carry_on(ended);
     }
+}
+
+/// Half of the descriptors at most: the rest of the program has files and connections, too.
+fn connection_limit() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    CONNECTION_LIMIT.min(descriptors / 2).max(1)
 }
 
 /// Ends the process, by way of whoever waits for the server, where a task has panicked: a half-working server goes unnoticed.

@@ -1,7 +1,7 @@
 //! Basic authentication: who may ask, and how much work strangers can cause.
 //!
-//! A bcrypt check is made to be slow, so it runs on a thread of its own at low priority, one at a time: neither the runtime nor the
-//! threads that resolve names wait for it. A login that was found good is remembered as a keyed digest and costs next to nothing
+//! A bcrypt check is made to be slow, so it runs on a thread of its own, one at a time: neither the runtime nor the threads that
+//! resolve names wait for it. A login that was found good is remembered as a keyed digest and costs next to nothing
 //! afterwards; it never waits behind the bad ones of others.
 
 use super::file::Hash;
@@ -18,14 +18,12 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Password checks at a time: a flood of bad ones takes one core at most, and that at low priority.
+/// Password checks at a time: a flood of bad ones takes one core at most.
 const CHECKS: usize = 1;
 /// Logins that may wait for a check; further ones are told to come again.
 const WAITING_LIMIT: usize = 64;
 /// Of these, for one client, so that one who guesses does not fill the queue before others.
 const WAITING_LIMIT_PER_CLIENT: usize = 8;
-/// How far below the rest of the program a check runs.
-const NICENESS: i32 = 10;
 
 /// Why a request is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,8 +175,6 @@ fn network(client: IpAddr) -> IpAddr {
 async fn run(check: OwnedSemaphorePermit, password: SecretSlice<u8>, hash: Secret) -> Result<bool, Refusal> {
     let (answer, answered) = oneshot::channel();
     let work = move || {
-        // Only this thread is meant; where it may not, the check runs all the same.
-        let _ = rustix::process::nice(NICENESS);
         let matches = bcrypt::verify(password.expose_secret(), hash.expose()).unwrap_or(false);
         drop(check);
         let _ = answer.send(matches);

@@ -52,6 +52,12 @@ impl Web {
     pub fn open(path: Option<&Path>) -> Result<Self, ConfigError> {
         let web = Self { path: path.map(Path::to_owned), state: Mutex::default(), logins: Logins::new() };
         web.reload()?;
+        let settings = web.current();
+        if settings.tls.is_none() && !settings.users.is_empty() {
+            tracing::warn!(
+                "basic_auth_users without tls_server_config: passwords cross the network in the clear; add TLS, or listen on loopback"
+            );
+        }
         Ok(web)
     }
 

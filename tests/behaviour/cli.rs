@@ -28,6 +28,7 @@ fn version_and_help_are_what_was_asked_for() {
         "poll",
         "demo",
         "--config.file",
+        "--web.config.file",
         "--web.listen-address",
         "--web.telemetry-path",
         "--web.systemd-socket",
