@@ -11,6 +11,9 @@ use tempfile::TempDir;
 /// How long a test waits for what must happen; it is only ever reached by a failing test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Held by tests that load the machine and measure time, so that they do not measure each other.
+pub(crate) static TAKING_TURNS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The binary under test, in an environment without proxies or credentials.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_balance-exporter"));

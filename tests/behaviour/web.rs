@@ -1,7 +1,7 @@
 //! The web configuration: TLS, users, headers, and their change while the daemon runs.
 
 use crate::pki::{Authority, Pair};
-use crate::support::{Configured, Daemon, PATIENCE, binary, run, text};
+use crate::support::{Configured, Daemon, PATIENCE, TAKING_TURNS, binary, run, text};
 use reqwest::{Client, StatusCode};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -164,6 +164,7 @@ fn plain(from: IpAddr) -> Client {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_flood_of_bad_logins_keeps_no_good_one_out() {
+    let _turn = TAKING_TURNS.lock().await;
     // A check of this cost takes about 50 ms.
     let served = Served::start(&users(&[("alice", "correct horse"), ("bob", "battery staple")], 10));
     let client = plain([127, 0, 0, 1].into());
