@@ -1,12 +1,13 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_balance_exporter_global_optspecs
-    string join \n config.file= web.listen-address= web.systemd-socket web.telemetry-path= log.level= log.format= h/help V/version
+    string join \n config-file= web-listen-address= web-systemd-socket web-telemetry-path= log-level= log-format= h/help V/version
 end
 
 function __fish_balance_exporter_needs_command
     # Figure out if the current invocation already has a command.
     set -l cmd (commandline -opc)
     set -e cmd[1]
+    set -q cmd[1]; and set cmd (string replace -r '^(--[a-z]+)\.' '$1-' -- $cmd)
     argparse -s (__fish_balance_exporter_global_optspecs) -- $cmd 2>/dev/null
     or return
     if set -q argv[1]
