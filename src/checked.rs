@@ -1,8 +1,24 @@
-//! Texts of the configuration that are checked where they stand, so that a message has their place, line and column.
+//! What is wrong in a configuration, and texts that are checked where they stand, so that a message has their line and column.
 
 use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
+
+/// What is wrong with the configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Keys and indices from the place of whoever reports, such as `login.password`; may be empty.
+    pub place: String,
+    /// What is wrong and how to mend it. No secret stands in it.
+    pub text: String,
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub fn at(place: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { place: place.into(), text: text.into() }
+    }
+}
 
 /// Deserialises a text through `check`, whose error says what is wrong and how to mend it, without the text itself.
 ///

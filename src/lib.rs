@@ -4,7 +4,7 @@
 //! only [`domain`] in mind.
 
 pub mod assemble;
-mod checked;
+pub mod checked;
 pub mod cli;
 pub mod commands;
 pub mod config;

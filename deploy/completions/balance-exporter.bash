@@ -35,7 +35,7 @@ _balance__exporter() {
 
     case "${cmd}" in
         balance__exporter)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version check poll healthcheck demo"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version check poll healthcheck demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -46,6 +46,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -69,7 +73,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__check)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -80,6 +84,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -103,7 +111,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__demo)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,6 +122,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -137,7 +149,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__healthcheck)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -148,6 +160,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -171,7 +187,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__poll)
-            opts="-h -V --output --config.file --web.listen-address --web.systemd-socket --web.telemetry-path --log.level --log.format --help --version"
+            opts="-h -V --output --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -186,6 +202,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

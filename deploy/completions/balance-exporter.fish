@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_balance_exporter_global_optspecs
-    string join \n config-file= web-listen-address= web-systemd-socket web-telemetry-path= log-level= log-format= h/help V/version
+    string join \n config-file= web-listen-address= web-systemd-socket web-config-file= web-telemetry-path= log-level= log-format= h/help V/version
 end
 
 function __fish_balance_exporter_needs_command
@@ -27,6 +27,7 @@ end
 
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l config.file -d 'The configuration file' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.telemetry-path -d 'Where the metrics are' -r
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
@@ -44,6 +45,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "h
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "demo" -d 'Run the daemon against built-in stand-in providers on loopback; needs no file and no account'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l config.file -d 'The configuration file' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.telemetry-path -d 'Where the metrics are' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
@@ -60,6 +62,7 @@ json\t'For programs'
 metrics\t'As `/metrics` would show it'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l config.file -d 'The configuration file' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.telemetry-path -d 'Where the metrics are' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
@@ -73,6 +76,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" 
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.file -d 'The configuration file' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'Where the metrics are' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
@@ -86,6 +90,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand health
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l config.file -d 'The configuration file' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.telemetry-path -d 'Where the metrics are' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'

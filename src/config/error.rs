@@ -2,7 +2,7 @@
 //!
 //! serde's messages quote the value that is wrong, and that value can be a secret in the wrong place. Here it is taken out.
 
-use crate::provider::Problem;
+use crate::checked::Problem;
 use std::fmt;
 use std::path::Path;
 

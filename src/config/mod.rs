@@ -8,9 +8,10 @@ mod file;
 mod scalar;
 pub(crate) mod yaml;
 
+use crate::checked::Problem;
 use crate::domain::{Label, Low, Thresholds};
 use crate::http::client::{ExtraRoots, Network, check_proxy};
-use crate::provider::{Build, Problem, Provider, Settings};
+use crate::provider::{Build, Provider, Settings};
 use crate::secret::{Secret, SecretRef};
 use scalar::show;
 use std::collections::{BTreeMap, HashSet};

@@ -5,7 +5,8 @@
 
 use super::Provider;
 use super::figure::{Figure, Identifier, identifier, json, said};
-use super::settings::{Build, Endpoint, Problem};
+use super::settings::{Build, Endpoint};
+use crate::checked::Problem;
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason, Wallet, WalletKind};
 use crate::http::{Http, Request, Response};
 use crate::secret::SecretRef;

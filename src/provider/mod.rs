@@ -6,6 +6,7 @@
 mod figure;
 mod settings;
 
+use crate::checked::Problem;
 use crate::domain::{Answer, Failure};
 use crate::http::Http;
 use crate::secret::Secret;
@@ -13,7 +14,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub use settings::{Build, Endpoint, Problem};
+pub use settings::{Build, Endpoint};
 
 /// One source's provider, ready to be asked.
 pub trait Provider: Send + Sync {

@@ -5,7 +5,8 @@
 
 use super::Provider;
 use super::figure::{Figure, Identifier, identifier, json, said};
-use super::settings::{Build, Endpoint, Problem, required};
+use super::settings::{Build, Endpoint, required};
+use crate::checked::Problem;
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
 use crate::http::{Http, Request, Response};
 use crate::secret::{Secret, SecretRef};

@@ -1,26 +1,10 @@
 //! What the settings of all providers are made of.
 
-use crate::checked;
+use crate::checked::{self, Problem};
 use crate::secret::{Secret, SecretRef};
 use reqwest::header::HeaderValue;
 use serde::de::{Deserialize, Deserializer};
 use url::Url;
-
-/// What is wrong with the configuration, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Keys and indices from the place of whoever reports, such as `login.password`; may be empty.
-    pub place: String,
-    /// What is wrong and how to mend it. No secret stands in it.
-    pub text: String,
-}
-
-impl Problem {
-    /// A problem at a place.
-    pub fn at(place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { place: place.into(), text: text.into() }
-    }
-}
 
 /// The address of a provider: `http` or `https`, without credentials and without a fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]

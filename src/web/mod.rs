@@ -10,8 +10,8 @@ mod tests;
 mod tls;
 mod watch;
 
+use crate::checked::Problem;
 use crate::config::{ConfigError, yaml};
-use crate::provider::Problem;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 pub(crate) use login::Refusal;
 use login::{Logins, Users};

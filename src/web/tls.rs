@@ -2,7 +2,7 @@
 
 use super::file::{ClientAuth, Text, Tls};
 use super::watch::Watched;
-use crate::provider::Problem;
+use crate::checked::Problem;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;

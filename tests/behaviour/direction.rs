@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A module with everything of the crate that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 19] = [
+const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("checked", &[]),
     ("schedule", &["domain"]),
@@ -19,7 +19,8 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("assemble", &["config", "http", "poll", "provider", "secret", "store"]),
     ("scheduler", &["assemble", "domain", "poll", "provider", "schedule", "store"]),
     ("exposition", &["domain", "store"]),
-    ("server", &["domain", "exposition", "human", "store"]),
+    ("web", &["checked", "config", "secret"]),
+    ("server", &["domain", "exposition", "human", "store", "web"]),
     ("standin", &[]),
     ("log", &["cli"]),
     ("listen", &["cli"]),
