@@ -48,8 +48,7 @@ pub struct Unusable(pub Arc<str>);
 ///
 /// # Errors
 /// The first source for which there is none.
-pub fn assemble(config: Config) -> Result<Vec<Ready>, Unusable> {
-    let mut clients = Clients::default();
+pub fn assemble(config: Config, clients: &mut Clients) -> Result<Vec<Ready>, Unusable> {
     let ready = config.sources.into_iter().map(|source| {
         // What the library says of it could quote the proxy's address, which can hold a password.
         let http = clients.client(&source.network, source.timeout).map_err(|_| Unusable(source.name.clone()))?;
@@ -65,5 +64,7 @@ pub fn assemble(config: Config) -> Result<Vec<Ready>, Unusable> {
             Recipe { settings: source.settings, secrets: source.secrets, network: source.network, timeout: source.timeout };
         Ok(Ready { about, target, recipe })
     });
-    ready.collect()
+    let ready = ready.collect::<Result<Vec<_>, _>>()?;
+    clients.keep(&ready.iter().map(|source| &source.recipe.network).collect::<Vec<_>>());
+    Ok(ready)
 }

@@ -19,7 +19,7 @@ pub struct Cli {
 }
 
 /// Options of every command; they may stand before or after it.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// The configuration file
     #[arg(long = "config.file", value_name = "PATH", default_value = "exporter.yaml", global = true)]
@@ -36,6 +36,9 @@ pub struct Options {
     /// Where the metrics are
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,
+    /// Allow POST /-/reload
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    pub enable_lifecycle: bool,
     /// What is logged
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true, ignore_case = true)]
     pub log_level: LogLevel,

@@ -3,48 +3,113 @@
 use crate::assemble::Ready;
 use crate::exposition::Exposition;
 use crate::notify;
+use crate::reload::{Reloader, Request, Requests};
 use crate::scheduler::Scheduler;
 use crate::server::{self, pulse, site::Site};
 use crate::store::{Moment, Store};
 use crate::web::Web;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// Polls the sources and serves what is known of them, until `shutdown` completes and answers under way have ended.
-///
-/// # Errors
-/// When the program's own metrics cannot be set up.
-///
-/// # Panics
-/// When the scheduler or the server fails; a panic within a poll is only a failed poll.
-pub async fn run(
-    sources: Vec<Ready>,
-    listeners: Vec<TcpListener>,
-    web: Arc<Web>,
-    telemetry_path: String,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), prometheus::Error> {
-    let exposition = Arc::new(Exposition::new(Moment::now().wall)?);
-    let store = Arc::new(Store::new(exposition.clone()));
-    let site = Arc::new(Site { exposition, store: store.clone(), telemetry_path });
-    let (stop, stopped) = watch::channel(false);
-    let ended = async {
-        shutdown.await;
-        tracing::info!("stopping");
-        notify::stopping();
-        let _ = stop.send(true);
-    };
-    let (pulse, beats) = pulse::pulse(listeners.len());
-    let served = server::serve(listeners.into_iter().zip(beats), site, web, stopped);
-    let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
-    // Every source stands in the store before the service manager is told of them.
-    scheduler.apply(sources).await;
-    tokio::select! {
-        ((), ()) = futures_util::future::join(ended, served) => {}
-        () = scheduler.run() => {}
-        () = notify::run(&store, &pulse) => {}
+/// Reads the sources of the configuration again, or says in one line why they cannot be used.
+pub type Load = Arc<dyn Fn() -> Result<Vec<Ready>, String> + Send + Sync>;
+
+/// What a daemon is made of.
+pub struct Daemon {
+    /// What is polled from the start.
+    pub sources: Vec<Ready>,
+    /// What is polled after a reload. It may block.
+    pub load: Load,
+    /// Requests to reload.
+    pub reloads: Requests,
+    /// The way to reload over HTTP, where that is allowed.
+    pub lifecycle: Option<Reloader>,
+    /// Where clients are served.
+    pub listeners: Vec<TcpListener>,
+    /// To whom, and how.
+    pub web: Arc<Web>,
+    /// Where the metrics are.
+    pub telemetry_path: String,
+}
+
+impl Daemon {
+    /// Polls the sources and serves what is known of them, until `shutdown` completes and answers under way have ended.
+    ///
+    /// # Errors
+    /// When the program's own metrics cannot be set up.
+    ///
+    /// # Panics
+    /// When the scheduler or the server fails; a panic within a poll is only a failed poll.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), prometheus::Error> {
+        let Self { sources, load, reloads, lifecycle, listeners, web, telemetry_path } = self;
+        let exposition = Arc::new(Exposition::new(Moment::now().wall)?);
+        let store = Arc::new(Store::new(exposition.clone()));
+        let site = Arc::new(Site { exposition: exposition.clone(), store: store.clone(), telemetry_path, lifecycle });
+        let (stop, stopped) = watch::channel(false);
+        let ended = async {
+            shutdown.await;
+            tracing::info!("stopping");
+            notify::stopping();
+            let _ = stop.send(true);
+        };
+        let (pulse, beats) = pulse::pulse(listeners.len());
+        let served = server::serve(listeners.into_iter().zip(beats), site, web.clone(), stopped);
+        let mut ending = pin!(futures_util::future::join(ended, served));
+        let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
+        // Every source stands in the store before the service manager is told of them.
+        scheduler.apply(sources).await;
+        let mut telling = pin!(notify::run(&store, &pulse));
+        let mut reloading = Reloading { requests: reloads, load, web };
+        loop {
+            // Only a reload completes and goes on; it is cancelled by nothing but the end.
+            let (request, loaded) = tokio::select! {
+                ((), ()) = ending.as_mut() => return Ok(()),
+                () = telling.as_mut() => return Ok(()),
+                () = scheduler.run() => return Ok(()),
+                reload = reloading.next() => reload,
+            };
+            let result = match loaded {
+                Ok(sources) => {
+                    let count = sources.len();
+                    scheduler.apply(sources).await;
+                    exposition.reloaded(Some(Moment::now().wall));
+                    tracing::info!(sources = count, "configuration reloaded");
+                    Ok(())
+                }
+                Err(error) => {
+                    exposition.reloaded(None);
+                    tracing::error!(error, "configuration not reloaded; the old one stays");
+                    Err(error)
+                }
+            };
+            notify::ready();
+            request.answer(result);
+        }
     }
-    Ok(())
+}
+
+/// Reads files when asked to.
+struct Reloading {
+    requests: Requests,
+    load: Load,
+    web: Arc<Web>,
+}
+
+impl Reloading {
+    /// Waits for a request and reads everything again. Nothing is in force yet but the web configuration, which is read last.
+    async fn next(&mut self) -> (Request, Result<Vec<Ready>, String>) {
+        let request = self.requests.next().await;
+        notify::reloading();
+        let (load, web) = (self.load.clone(), self.web.clone());
+        // Secrets can lie on a disk that hangs.
+        let read = tokio::task::spawn_blocking(move || {
+            let sources = load()?;
+            web.reload().map_err(|error| error.to_string())?;
+            Ok(sources)
+        });
+        (request, read.await.unwrap_or_else(|error| Err(error.to_string())))
+    }
 }

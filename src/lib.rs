@@ -18,6 +18,7 @@ pub mod log;
 pub mod notify;
 pub mod poll;
 pub mod provider;
+pub mod reload;
 pub mod schedule;
 pub mod scheduler;
 pub mod secret;

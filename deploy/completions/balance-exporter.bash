@@ -35,7 +35,7 @@ _balance__exporter() {
 
     case "${cmd}" in
         balance__exporter)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version check poll healthcheck demo"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version check poll healthcheck demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -73,7 +73,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__check)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -111,7 +111,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__demo)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,7 +149,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__healthcheck)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -187,7 +187,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__poll)
-            opts="-h -V --output --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --log.level --log.format --help --version"
+            opts="-h -V --output --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

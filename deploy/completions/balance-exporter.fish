@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_balance_exporter_global_optspecs
-    string join \n config-file= web-listen-address= web-systemd-socket web-config-file= web-telemetry-path= log-level= log-format= h/help V/version
+    string join \n config-file= web-listen-address= web-systemd-socket web-config-file= web-telemetry-path= web-enable-lifecycle log-level= log-format= h/help V/version
 end
 
 function __fish_balance_exporter_needs_command
@@ -37,6 +37,7 @@ trace\t'Each connection'"
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.enable-lifecycle -d 'Allow POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "check" -d 'Validate the configuration and the credentials\' presence; poll nothing'
@@ -55,6 +56,7 @@ trace\t'Each connection'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.enable-lifecycle -d 'Allow POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l output -d 'What to print' -r -f -a "table\t'For people'
@@ -72,6 +74,7 @@ trace\t'Each connection'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.enable-lifecycle -d 'Allow POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.file -d 'The configuration file' -r -F
@@ -86,6 +89,7 @@ trace\t'Each connection'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.enable-lifecycle -d 'Allow POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l config.file -d 'The configuration file' -r -F
@@ -100,5 +104,6 @@ trace\t'Each connection'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.enable-lifecycle -d 'Allow POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -s V -l version -d 'Print version'

@@ -3,12 +3,13 @@
 use super::{Failed, load, print};
 use crate::assemble::assemble;
 use crate::cli::Options;
+use crate::http::client::Clients;
 use crate::web::Web;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
     let config = load(options, &[])?;
     let count = config.sources.len();
-    assemble(config)?;
+    assemble(config, &mut Clients::default())?;
     Web::open(options.web_config_file.as_deref())?;
     let sources = if count == 1 { "source" } else { "sources" };
     print(&format!("{}: good, {count} {sources}\n", options.config_file.display()))?;

@@ -3,44 +3,66 @@
 use super::{Failed, block_on, load};
 use crate::assemble::{Ready, assemble};
 use crate::cli::Options;
-use crate::daemon;
+use crate::daemon::Daemon;
 use crate::exposition::REVISION;
+use crate::http::client::Clients;
 use crate::listen::Places;
+use crate::reload::{self, Reloader};
 use crate::web::Web;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
-    let config = load(options, &[])?;
-    let sources = assemble(config)?;
+    let (clients, options_read) = (Mutex::new(Clients::default()), options.clone());
+    let read = move || {
+        let config = load(&options_read, &[])?;
+        Ok(assemble(config, &mut clients.lock().unwrap_or_else(PoisonError::into_inner))?)
+    };
+    let sources = read()?;
     let places = Places::of(options).map_err(Failed::other)?;
-    block_on(serve(sources, places, options))
+    block_on(serve(sources, read, places, options))
 }
 
-/// Listens, says so, and runs the daemon until a signal ends it.
-pub(super) async fn serve(sources: Vec<Ready>, places: Places, options: &Options) -> Result<(), Failed> {
+/// Listens, says so, and runs the daemon until a signal ends it. `read` reads the sources again for a reload.
+pub(super) async fn serve(
+    sources: Vec<Ready>,
+    read: impl Fn() -> Result<Vec<Ready>, Failed> + Send + Sync + 'static,
+    places: Places,
+    options: &Options,
+) -> Result<(), Failed> {
     let web = Arc::new(Web::open(options.web_config_file.as_deref())?);
-    // Before anything is said to be ready, so that no signal is missed.
-    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-    let [mut terminate, mut interrupt] =
-        signals.map(|signal| signal.map_err(|error| Failed::other(format!("cannot wait for signals: {error}"))));
+    // Before anything is said to be ready, so that no signal is missed, and a hang-up does not end the program.
+    let wait_for = |kind| signal(kind).map_err(|error| Failed::other(format!("cannot wait for signals: {error}")));
+    let (terminate, interrupt) = (wait_for(SignalKind::terminate())?, wait_for(SignalKind::interrupt())?);
+    let hangup = wait_for(SignalKind::hangup())?;
+    let (reloader, reloads) = reload::channel();
+    tokio::spawn(reload_at(hangup, reloader.clone()));
     let listeners = places.listen().await.map_err(Failed::other)?;
     for listener in &listeners {
         let address = listener.local_addr().map_err(Failed::other)?;
         tracing::info!(%address, path = options.telemetry_path, "listening");
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), revision = REVISION, sources = sources.len(), "started");
-    let (terminate, interrupt) = (terminate.as_mut(), interrupt.as_mut());
-    let shutdown = async {
-        match (terminate, interrupt) {
-            (Ok(terminate), Ok(interrupt)) => any(terminate, interrupt).await,
-            _ => std::future::pending().await,
-        }
+    let daemon = Daemon {
+        sources,
+        load: Arc::new(move || read().map_err(|failed| failed.line)),
+        reloads,
+        lifecycle: options.enable_lifecycle.then_some(reloader),
+        listeners,
+        web,
+        telemetry_path: options.telemetry_path.clone(),
     };
-    daemon::run(sources, listeners, web, options.telemetry_path.clone(), shutdown).await.map_err(Failed::other)
+    daemon.run(any(terminate, interrupt)).await.map_err(Failed::other)
 }
 
-async fn any(terminate: &mut Signal, interrupt: &mut Signal) {
+/// Has the configuration read again at each hang-up; the daemon logs how it went.
+async fn reload_at(mut hangup: Signal, reloader: Reloader) {
+    while hangup.recv().await.is_some() {
+        let _ = reloader.reload().await;
+    }
+}
+
+async fn any(mut terminate: Signal, mut interrupt: Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

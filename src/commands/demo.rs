@@ -1,9 +1,10 @@
 //! `demo`: the ordinary daemon against stand-in providers on loopback, in a world where time runs faster.
 
 use super::{Failed, block_on, daemon, print};
-use crate::assemble::assemble;
+use crate::assemble::{Ready, assemble};
 use crate::cli::Options;
 use crate::config::Config;
+use crate::http::client::Clients;
 use crate::listen::Places;
 use crate::standin::adstat::{Books, Cabinet};
 use crate::standin::atisu::{Exchange, Wallet};
@@ -30,17 +31,22 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
         print(&format!(
             "# The demo polls stand-in providers, in whose world an hour is 30 seconds, with this configuration:\n{text}"
         ))?;
-        let mut config = Config::from_text(Path::new("demo.yaml"), &text)?;
-        for source in &mut config.sources {
-            // A proxy from the environment does not lead to this machine's loopback.
-            source.network.direct = true;
-        }
-        let sources = assemble(config)?;
+        let read = move || sources(&text);
+        let sources = read()?;
         tokio::select! {
-            ended = daemon::serve(sources, places, options) => ended,
+            ended = daemon::serve(sources, read, places, options) => ended,
             () = turn(&world) => Ok(()),
         }
     })
+}
+
+fn sources(text: &str) -> Result<Vec<Ready>, Failed> {
+    let mut config = Config::from_text(Path::new("demo.yaml"), text)?;
+    for source in &mut config.sources {
+        // A proxy from the environment does not lead to this machine's loopback.
+        source.network.direct = true;
+    }
+    Ok(assemble(config, &mut Clients::default())?)
 }
 
 async fn start(service: impl Service) -> std::io::Result<StandIn> {

@@ -5,6 +5,7 @@ use crate::assemble::{Ready, assemble};
 use crate::cli::{Options, Output};
 use crate::domain::{Amount, AmountKind, Answer, Failure, Reading, Wallet};
 use crate::exposition::Exposition;
+use crate::http::client::Clients;
 use crate::human::{low_mark, row};
 use crate::store::{About, Moment, Outcome, Store};
 use futures_util::StreamExt;
@@ -30,7 +31,7 @@ pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result
         let known = config.names.join(", ");
         return Err(Failed::usage(format!("no source is named {unknown}; the configuration has {known}")));
     }
-    let sources = assemble(config)?;
+    let sources = assemble(config, &mut Clients::default())?;
     let polled = block_on(async { Ok(poll_all(sources).await) })?;
     polled.iter().for_each(warn);
     print(&match output {

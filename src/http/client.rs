@@ -12,10 +12,9 @@ use reqwest::Method;
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use std::collections::HashMap;
 use std::error::Error;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -42,10 +41,7 @@ pub struct Network {
 
 /// Root certificates read from a file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ExtraRoots {
-    path: PathBuf,
-    certificates: Arc<[CertificateDer<'static>]>,
-}
+pub struct ExtraRoots(Arc<[CertificateDer<'static>]>);
 
 impl ExtraRoots {
     /// Reads all certificates of a PEM file.
@@ -61,7 +57,7 @@ impl ExtraRoots {
         if certificates.is_empty() || certificates.iter().any(|certificate| probe.add(certificate.clone()).is_err()) {
             return Err(format!("{} holds no usable certificate; name a PEM file of root certificates", path.display()));
         }
-        Ok(Self { path: path.to_owned(), certificates: certificates.into() })
+        Ok(Self(certificates.into()))
     }
 }
 
@@ -74,10 +70,11 @@ pub fn check_proxy(address: &str) -> Result<Url, String> {
     parsed.ok_or_else(|| "not the address of a proxy; write http://HOST:PORT".to_owned())
 }
 
-/// Makes the clients of all sources. Sources that reach the network in the same way share connections and certificates.
+/// Makes the clients of all sources. Sources that reach the network in the same way share connections and certificates, and
+/// keep them over a reload. The system's root certificates are read once.
 #[derive(Default)]
 pub struct Clients {
-    made: HashMap<(Option<String>, Option<PathBuf>, bool), reqwest::Client>,
+    made: Vec<(Network, reqwest::Client)>,
     system_roots: Option<rustls::RootCertStore>,
     names: Names,
 }
@@ -88,9 +85,7 @@ impl Clients {
     /// # Errors
     /// When the TLS or proxy settings cannot be used.
     pub fn client(&mut self, network: &Network, timeout: Duration) -> Result<Client, reqwest::Error> {
-        let proxy = network.proxy.as_ref().map(|proxy| proxy.expose().to_owned());
-        let key = (proxy, network.extra_roots.as_ref().map(|roots| roots.path.clone()), network.direct);
-        if let Some(client) = self.made.get(&key) {
+        if let Some((_, client)) = self.made.iter().find(|(made, _)| made == network) {
             return Ok(Client { client: client.clone(), timeout });
         }
         let mut builder = reqwest::Client::builder()
@@ -101,20 +96,25 @@ impl Clients {
             .user_agent(USER_AGENT)
             .pool_idle_timeout(IDLE)
             .dns_resolver(self.names.clone());
-        if let Some(address) = &key.0 {
-            builder = builder.proxy(reqwest::Proxy::all(address)?);
+        if let Some(proxy) = &network.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.expose())?);
         } else if network.direct {
             builder = builder.no_proxy();
         }
         let client = builder.build()?;
-        self.made.insert(key, client.clone());
+        self.made.push((network.clone(), client.clone()));
         Ok(Client { client, timeout })
+    }
+
+    /// Forgets the clients of all other ways to the network.
+    pub fn keep(&mut self, used: &[&Network]) {
+        self.made.retain(|(network, _)| used.contains(&network));
     }
 
     fn tls(&mut self, extra: Option<&ExtraRoots>) -> rustls::ClientConfig {
         // A machine without system roots still polls what `ca_file` vouches for; anything else then fails with `tls`.
         let mut roots = self.system_roots.get_or_insert_with(system_roots).clone();
-        roots.add_parsable_certificates(extra.into_iter().flat_map(|extra| extra.certificates.iter().cloned()));
+        roots.add_parsable_certificates(extra.into_iter().flat_map(|extra| extra.0.iter().cloned()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         #[expect(clippy::expect_used, reason = "ring supports both versions of TLS that rustls knows")]
         let versions = rustls::ClientConfig::builder_with_provider(provider)

@@ -182,7 +182,10 @@ impl Server {
             HEALTHY => Ok(()),
             _ => self.web.admit(&settings, request.headers(), client).await,
         };
-        let mut response = admitted.map_or_else(site::refused, |()| self.site.answer(request));
+        let mut response = match admitted {
+            Ok(()) => self.site.answer(request).await,
+            Err(refusal) => site::refused(refusal),
+        };
         for (name, value) in &settings.headers {
             response.headers_mut().insert(name, value.clone());
         }

@@ -2,6 +2,7 @@
 
 use super::status;
 use crate::exposition::{CONTENT_TYPE, Exposition, Page};
+use crate::reload::Reloader;
 use crate::store::{Moment, Store};
 use crate::web::Refusal;
 use bytes::{Buf, Bytes, buf::Chain};
@@ -29,6 +30,8 @@ pub struct Site {
     pub store: Arc<Store>,
     /// Where the metrics are.
     pub telemetry_path: String,
+    /// The way to reload, where that is allowed.
+    pub lifecycle: Option<Reloader>,
 }
 
 /// A page of the site.
@@ -43,7 +46,7 @@ enum Route {
 
 impl Site {
     /// Answers a request. The request's body is not looked at.
-    pub fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
+    pub async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let Some(route) = self.route(request.uri().path()) else {
             return text(StatusCode::NOT_FOUND, "not found\n");
         };
@@ -62,7 +65,17 @@ impl Site {
             Route::Healthy => text(StatusCode::OK, "healthy\n"),
             Route::Ready if self.store.is_ready() => text(StatusCode::OK, "ready\n"),
             Route::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "not every source has been polled yet\n"),
-            Route::Reload => text(StatusCode::FORBIDDEN, "the lifecycle API is not enabled\n"),
+            Route::Reload => self.reload().await,
+        }
+    }
+
+    async fn reload(&self) -> Response<Body> {
+        let Some(reloader) = &self.lifecycle else {
+            return text(StatusCode::FORBIDDEN, "the lifecycle API is not enabled; start with --web.enable-lifecycle\n");
+        };
+        match reloader.reload().await {
+            Ok(()) => text(StatusCode::OK, "reloaded\n"),
+            Err(error) => response(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n").into(), Bytes::new()),
         }
     }
 

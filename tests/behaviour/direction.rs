@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A module with everything of the crate that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 20] = [
+const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("domain", &[]),
     ("checked", &[]),
     ("schedule", &["domain"]),
@@ -20,7 +20,8 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("scheduler", &["assemble", "domain", "poll", "provider", "schedule", "store"]),
     ("exposition", &["domain", "store"]),
     ("web", &["checked", "config", "secret"]),
-    ("server", &["domain", "exposition", "human", "store", "web"]),
+    ("reload", &[]),
+    ("server", &["domain", "exposition", "human", "reload", "store", "web"]),
     ("standin", &[]),
     ("log", &["cli"]),
     ("listen", &["cli"]),

@@ -15,6 +15,7 @@ mod lies;
 mod notify;
 mod pki;
 mod real_parts;
+mod reload;
 mod secrets;
 mod simulation;
 mod support;

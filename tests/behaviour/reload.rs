@@ -1,0 +1,168 @@
+//! Reload by signal and over HTTP: whole or not at all, and unnoticed by what stays the same.
+
+use crate::support::{Configured, Daemon, binary, lines_with};
+use balance_exporter::standin::mysmpp::{Account, Gateway};
+use balance_exporter::standin::{Act, Reply, StandIn};
+use reqwest::Method;
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+
+const LIFECYCLE: [&str; 1] = ["--web.enable-lifecycle"];
+
+async fn gateway(token: &str) -> (Gateway, StandIn) {
+    let gateway = Gateway::with_token(token);
+    gateway.set(Account { money: "5".to_owned(), currency: "RUB".to_owned(), ..Account::default() });
+    (gateway.clone(), StandIn::start(gateway).await.expect("a port"))
+}
+
+fn source(name: &str, stand_in: &StandIn, more: &str) -> String {
+    let url = stand_in.url("/json/balance.php");
+    format!("  - {{name: {name}, provider: {{mysmpp: {{url: \"{url}\", token: token of a test}}}}{more}}}\n")
+}
+
+async fn reload(daemon: &Daemon) -> (u16, String) {
+    let page = daemon.ask(Method::POST, "/-/reload", &[]).await;
+    (page.status, page.text())
+}
+
+/// The names of the sources on the page.
+fn sources(metrics: &str) -> BTreeSet<String> {
+    let lines = lines_with(metrics, "balance_polls_total{");
+    lines.iter().filter_map(|line| Some(line.split("source=\"").nth(1)?.split('"').next()?.to_owned())).collect()
+}
+
+fn value<'a>(metrics: &'a str, series: &str) -> &'a str {
+    lines_with(metrics, series).first().and_then(|line| line.rsplit_once(' ')).map_or("absent", |(_, value)| value)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn both_ways_put_a_new_configuration_in_force() {
+    let (_, stand_in) = gateway("token of a test").await;
+    let configured = Configured::new(&format!("sources:\n{}", source("a", &stand_in, "") + &source("b", &stand_in, "")));
+    let mut daemon = Daemon::start_with(configured.path(), &LIFECYCLE, &mut binary());
+    daemon.metrics_where("both are up", |metrics| lines_with(metrics, "balance_up{").len() == 2).await;
+
+    std::fs::write(&configured.file, format!("sources:\n{}", source("b", &stand_in, "") + &source("c", &stand_in, "")))
+        .expect("a file");
+    assert_eq!(reload(&daemon).await, (200, "reloaded\n".to_owned()));
+    let metrics = daemon.metrics().await;
+    assert_eq!(sources(&metrics), ["b", "c"].map(str::to_owned).into(), "the removed one has gone at once");
+    assert_eq!(
+        value(&metrics, "balance_polls_total{provider=\"mysmpp\",source=\"b\"}"),
+        "1",
+        "the unchanged one keeps its count"
+    );
+    daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"c\"} 1").await;
+
+    std::fs::write(&configured.file, format!("sources:\n{}", source("c", &stand_in, ", low: {amount: {warning: 9}}")))
+        .expect("a file");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_log(&["configuration reloaded", "sources=1"]);
+    let metrics = daemon.metrics().await;
+    assert_eq!(sources(&metrics), ["c"].map(str::to_owned).into());
+    let threshold = "balance_low_amount{provider=\"mysmpp\",source=\"c\",account=\"\",currency=\"RUB\",severity=\"warning\"}";
+    assert_eq!(value(&metrics, threshold), "9", "a changed threshold does not cost the readings");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait().0.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_bad_file_changes_nothing_and_says_so() {
+    let (_, stand_in) = gateway("token of a test").await;
+    let good = format!("sources:\n{}", source("a", &stand_in, ""));
+    let configured = Configured::new(&good);
+    let mut daemon = Daemon::start_with(configured.path(), &LIFECYCLE, &mut binary());
+    let before = daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"a\"} 1").await;
+    let timestamp = "balance_exporter_config_last_reload_success_timestamp_seconds";
+    assert_eq!(value(&before, "balance_exporter_config_last_reload_successful"), "1");
+
+    std::fs::write(&configured.file, format!("{good}  - {{name: b, provider: {{mysmpp: {{token: {{env: NOT_SET}}}}}}}}\n"))
+        .expect("a file");
+    let told = format!(
+        "{}: sources[1].provider.mysmpp.token: the environment variable NOT_SET is not set; set it for this process\n",
+        configured.path()
+    );
+    assert_eq!(reload(&daemon).await, (500, told));
+    daemon.wait_for_log(&["ERROR configuration not reloaded; the old one stays", "NOT_SET"]);
+    let after = daemon.metrics().await;
+    assert_eq!(value(&after, "balance_exporter_config_last_reload_successful"), "0");
+    assert_eq!(value(&after, timestamp), value(&before, timestamp));
+    let balances = |metrics: &str| {
+        lines_with(metrics, "balance_")
+            .iter()
+            .filter(|l| !l.starts_with("balance_exporter"))
+            .map(|&l| l.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(balances(&after), balances(&before));
+
+    std::fs::write(&configured.file, good).expect("a file");
+    assert_eq!(reload(&daemon).await.0, 200);
+    let mended = daemon.metrics().await;
+    assert_eq!(value(&mended, "balance_exporter_config_last_reload_successful"), "1");
+    assert_ne!(value(&mended, timestamp), value(&before, timestamp));
+    assert_eq!(stand_in.asked().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_secret_in_a_file_is_read_again() {
+    let (_, stand_in) = gateway("the new token").await;
+    let configured = Configured::new("");
+    let secret = configured.directory.path().join("token");
+    std::fs::write(&secret, "the old token\n").expect("a file");
+    let url = stand_in.url("/json/balance.php");
+    let file =
+        format!("sources: [{{name: a, provider: {{mysmpp: {{url: \"{url}\", token: {{file: \"{}\"}}}}}}}}]\n", secret.display());
+    std::fs::write(&configured.file, file).expect("a file");
+    let daemon = Daemon::start_with(configured.path(), &LIFECYCLE, &mut binary());
+    daemon.metrics_with("balance_failing{provider=\"mysmpp\",source=\"a\",reason=\"auth\"} 1").await;
+    std::fs::write(&secret, "the new token\n").expect("a file");
+    assert_eq!(reload(&daemon).await.0, 200);
+    daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"a\"} 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn without_permission_nothing_is_reloaded() {
+    let daemon = Daemon::start(&Configured::new("sources: []\n"));
+    let (status, told) = reload(&daemon).await;
+    assert_eq!((status, told.contains("--web.enable-lifecycle")), (403, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_reloads_leave_no_gap_and_no_trace() {
+    let (_, steady) = gateway("token of a test").await;
+    let (_, changing) = gateway("token of a test").await;
+    let hanging = StandIn::start(|_: &_| Reply::new(200, "")).await.expect("a port");
+    hanging.always(Act::Hang);
+    let file = |n: usize| {
+        let steady = source("steady", &steady, ", interval: 1s") + &source("hanging", &hanging, ", timeout: 4m");
+        // Another interval each time, and now and then no such source at all.
+        let changing =
+            if n % 10 == 9 { String::new() } else { source("changing", &changing, &format!(", interval: {}s", 10 + n % 7)) };
+        format!("sources:\n{steady}{changing}")
+    };
+    let configured = Configured::new(&file(0));
+    let daemon = Daemon::start_with(configured.path(), &LIFECYCLE, &mut binary());
+    let polled = |metrics: &str| lines_with(metrics, "balance_up{").len() == 2;
+    let first = daemon.metrics_where("two sources are up", polled).await;
+    let descriptors = |metrics: &str| value(metrics, "process_open_fds").parse::<u32>().expect("a number");
+    let threads = |metrics: &str| value(metrics, "process_threads").parse::<u32>().expect("a number");
+
+    let series = "balance_available_amount{provider=\"mysmpp\",source=\"steady\",account=\"\",currency=\"RUB\"} 5";
+    let mut polls = 0;
+    for n in 1..=1000 {
+        std::fs::write(&configured.file, file(n)).expect("a file");
+        assert_eq!(reload(&daemon).await, (200, "reloaded\n".to_owned()), "reload {n}");
+        let metrics = daemon.metrics().await;
+        assert!(metrics.contains(series), "a gap after reload {n}");
+        let now: u32 = value(&metrics, "balance_polls_total{provider=\"mysmpp\",source=\"steady\"}").parse().expect("a count");
+        assert!(now >= polls, "a count fell at reload {n}");
+        polls = now;
+        assert_eq!(value(&metrics, "balance_polls_total{provider=\"mysmpp\",source=\"hanging\"}"), "0");
+    }
+    let last = daemon.metrics().await;
+    // A poll may be under way, with its connection and its look-up.
+    assert!(descriptors(&last) <= descriptors(&first) + 8, "{} descriptors, {} before", descriptors(&last), descriptors(&first));
+    assert!(threads(&last) <= threads(&first) + 4, "{} threads, {} before", threads(&last), threads(&first));
+    assert_eq!(hanging.asked().len(), 1, "the hanging poll of an unchanged source goes on");
+}
