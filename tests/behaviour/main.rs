@@ -12,6 +12,7 @@ mod generated;
 mod golden;
 mod http;
 mod lies;
+mod network;
 mod notify;
 mod pki;
 mod real_parts;

@@ -28,8 +28,16 @@ impl Authority {
 
     /// A certificate for 127.0.0.1, for servers and clients alike.
     pub(crate) fn issue(&self) -> Pair {
+        self.issue_for("127.0.0.1", false)
+    }
+
+    /// A certificate for another name or of another time.
+    pub(crate) fn issue_for(&self, name: &str, expired: bool) -> Pair {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("names");
+        let mut params = CertificateParams::new([name.to_owned()]).expect("names");
+        if expired {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
         Pair { certificate: params.signed_by(&key, &self.0).expect("signed").pem(), key: key.serialize_pem() }
     }
 
@@ -56,6 +64,15 @@ impl Authority {
 }
 
 impl Pair {
+    /// What a server needs that shows this pair.
+    pub(crate) fn server(&self) -> rustls::ServerConfig {
+        let chain = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");
+        let tls = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
+        let tls = tls.with_safe_default_protocol_versions().expect("versions").with_no_client_auth();
+        tls.with_single_cert(vec![chain], key).expect("a pair")
+    }
+
     /// Writes the pair as `server.crt` and `server.key`.
     pub(crate) fn write(&self, directory: &Path) {
         std::fs::write(directory.join("server.crt"), &self.certificate).expect("a file");

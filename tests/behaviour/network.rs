@@ -1,0 +1,97 @@
+//! The ways to a provider: TLS with the system's or extra roots, and proxies.
+
+use crate::pki::{Authority, Pair};
+use crate::support::{Configured, Daemon, binary, lines_with};
+use balance_exporter::standin::mysmpp::{Account, Gateway};
+use balance_exporter::standin::{Asked, Reply, Service, StandIn};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// A gateway that speaks TLS, good for one request a connection; its URL.
+async fn tls_gateway(pair: &Pair) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("https://{}/", listener.local_addr().expect("an address"));
+    let acceptor = TlsAcceptor::from(Arc::new(pair.server()));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A client that does not trust us goes away.
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut asked = [0; 4096];
+            let _ = stream.read(&mut asked).await;
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n{\"money\":5}";
+            let _ = stream.write_all(answer).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn only_a_certificate_of_a_trusted_authority_for_this_host_and_time_is_good() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let good = tls_gateway(&ours.issue()).await;
+    let expired = tls_gateway(&ours.issue_for("127.0.0.1", true)).await;
+    let misnamed = tls_gateway(&ours.issue_for("192.0.2.1", false)).await;
+    let foreign = tls_gateway(&theirs.issue()).await;
+    let configured = Configured::new("");
+    let ca_file = configured.directory.path().join("ca.pem");
+    // Two authorities in one file, of which the second is ours.
+    std::fs::write(&ca_file, Authority::new().pem() + &ours.pem()).expect("a file");
+    let source = |name: &str, url: &str, more: &str| {
+        format!("  - {{name: {name}, provider: {{mysmpp: {{url: \"{url}\", token: x}}}}{more}}}\n")
+    };
+    let trusted = format!(", ca_file: \"{}\"", ca_file.display());
+    let sources = [
+        source("good", &good, &trusted),
+        source("expired", &expired, &trusted),
+        source("misnamed", &misnamed, &trusted),
+        source("foreign", &foreign, &trusted),
+        source("untrusted", &good, ""),
+    ];
+    std::fs::write(&configured.file, format!("sources:\n{}", sources.concat())).expect("a file");
+    let daemon = Daemon::start(&configured);
+    let metrics = daemon.metrics_where("all were polled", |metrics| lines_with(metrics, "balance_up{").len() == 5).await;
+    assert!(metrics.contains("balance_up{provider=\"mysmpp\",source=\"good\"} 1\n"), "{metrics}");
+    for name in ["expired", "misnamed", "foreign", "untrusted"] {
+        let line = format!("balance_failing{{provider=\"mysmpp\",source=\"{name}\",reason=\"tls\"}} 1\n");
+        assert!(metrics.contains(&line), "{name}: {metrics}");
+    }
+}
+
+/// A proxy that answers by itself, as the gateway that it was asked for would.
+async fn proxy() -> StandIn {
+    let gateway = Gateway::with_token("token of a test");
+    gateway.set(Account { money: "5".to_owned(), currency: "RUB".to_owned(), ..Account::default() });
+    let answer = move |asked: &Asked| match asked.target.strip_prefix("http://gateway.test") {
+        Some(target) => gateway.answer(&Asked { target: target.to_owned(), ..asked.clone() }),
+        None => Reply::new(400, ""),
+    };
+    StandIn::start(answer).await.expect("a port")
+}
+
+const SOURCE: &str = "name: a, provider: {mysmpp: {url: \"http://gateway.test/json/balance.php\", token: token of a test}}";
+const UP: &str = "balance_up{provider=\"mysmpp\",source=\"a\"} 1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_configured_proxy_is_used_with_its_password() {
+    let proxy = proxy().await;
+    let address = proxy.url("").replace("http://", "http://user:the%20password@");
+    let daemon = Daemon::start(&Configured::new(&format!("defaults: {{proxy: \"{address}\"}}\nsources: [{{{SOURCE}}}]\n")));
+    daemon.metrics_with(UP).await;
+    assert_eq!(proxy.asked()[0].header("proxy-authorization"), "Basic dXNlcjp0aGUgcGFzc3dvcmQ=");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_proxy_of_the_environment_is_used_unless_one_is_configured() {
+    let (environment, own) = (proxy().await, proxy().await);
+    let start = |configuration: String| {
+        let configured = Configured::new(&configuration);
+        Daemon::start_with(configured.path(), &[], binary().env("HTTP_PROXY", environment.url("")))
+    };
+    start(format!("sources: [{{{SOURCE}}}]\n")).metrics_with(UP).await;
+    assert_eq!((environment.asked().len(), own.asked().len()), (1, 0));
+    start(format!("sources: [{{{SOURCE}, proxy: \"{}\"}}]\n", own.url(""))).metrics_with(UP).await;
+    assert_eq!((environment.asked().len(), own.asked().len()), (1, 1));
+}
