@@ -165,7 +165,7 @@ impl<'de> Visitor<'de> for SecretVisitor {
 /// Takes a source's secrets out of texts that a provider wrote.
 #[derive(Debug, Clone, Default)]
 pub struct Mask {
-    /// Longest first, so that a secret within another leaves nothing of it.
+    /// In lower case, longest first, so that a secret within another leaves nothing of it.
     needles: Vec<Secret>,
 }
 
@@ -173,8 +173,8 @@ impl Mask {
     /// A mask for these secrets, as they are and as they are written in JSON and in a URL.
     #[must_use]
     pub fn new(secrets: &[Secret]) -> Self {
-        let mut texts: Vec<String> =
-            secrets.iter().flat_map(|secret| spellings(secret.expose())).filter(|text| !text.is_empty()).collect();
+        let written = secrets.iter().flat_map(|secret| spellings(secret.expose()));
+        let mut texts: Vec<String> = written.map(|text| lower(&text)).filter(|text| !text.is_empty()).collect();
         texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         texts.dedup();
         Self { needles: texts.into_iter().map(Secret::new).collect() }
@@ -200,12 +200,14 @@ impl Mask {
     }
 
     fn hide(&self, text: &str, shortest: usize) -> String {
-        let mut text = text.to_owned();
+        let (mut text, mut lowered) = (text.to_owned(), lower(text));
         for needle in &self.needles {
             let needle = needle.expose();
             // A short one is hidden where it is the whole text, too.
-            if needle.len() >= shortest || lower(&text).eq(lower(needle)) {
-                text = replace_ignoring_case(&text, needle);
+            let sought = needle.len() >= shortest || lowered == needle;
+            if sought && lowered.contains(needle) {
+                text = replace(&text, needle);
+                lowered = lower(&text);
             }
         }
         text
@@ -224,13 +226,14 @@ fn spellings(secret: &str) -> Vec<String> {
     written
 }
 
-fn lower(text: &str) -> impl Iterator<Item = char> {
-    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c))
+/// In lower case, one character for one, because a provider or a label can change the case.
+fn lower(text: &str) -> String {
+    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect()
 }
 
-/// Case is ignored, because a provider or a label can change it.
-fn replace_ignoring_case(text: &str, needle: &str) -> String {
-    let (haystack, needle): (Vec<char>, Vec<char>) = (lower(text).collect(), lower(needle).collect());
+/// Replaces what is `needle` in lower case.
+fn replace(text: &str, needle: &str) -> String {
+    let (haystack, needle): (Vec<char>, Vec<char>) = (lower(text).chars().collect(), needle.chars().collect());
     let original: Vec<char> = text.chars().collect();
     let mut replaced = String::with_capacity(text.len());
     let mut at = 0;
