@@ -95,8 +95,8 @@ pub fn row(reading: &Reading, low: &Low) -> Row {
             return text("operations", account, if *forbidden { "forbidden" } else { "allowed" });
         }
     };
-    let severity = thresholds.iter().filter(|(_, threshold)| value < *threshold).map(|(severity, _)| severity).max();
-    Row { what, of: of.to_string(), figure: figure(value), unit: unit.to_string(), low: severity }
+    let low = thresholds.broken(value).map(|(severity, _)| severity);
+    Row { what, of: of.to_string(), figure: figure(value), unit: unit.to_string(), low }
 }
 
 #[cfg(test)]

@@ -45,6 +45,13 @@ impl Thresholds {
             .into_iter()
             .filter_map(|(severity, figure)| Some((severity, figure?)))
     }
+
+    /// The most urgent of the thresholds that `figure` is below.
+    #[must_use]
+    pub fn broken(self, figure: f64) -> Option<(Severity, f64)> {
+        // Warning comes first, so the last one is the most urgent.
+        self.iter().filter(|(_, threshold)| figure < *threshold).last()
+    }
 }
 
 /// The thresholds of one source.
@@ -114,6 +121,22 @@ mod tests {
         assert_eq!(low.of_account(&Label::new("A")), at(Some(500.0), Some(50.0)));
         assert_eq!(low.of_account(&Label::new("B")), at(Some(500.0), Some(100.0)));
         assert_eq!(low.of_account(&Label::default()), at(Some(500.0), Some(100.0)));
+    }
+
+    #[test]
+    fn the_most_urgent_broken_threshold_counts() {
+        let both = at(Some(500.0), Some(100.0));
+        let cases = [
+            (both, 500.0, None),
+            (both, 499.0, Some((Severity::Warning, 500.0))),
+            (both, 99.0, Some((Severity::Critical, 100.0))),
+            (at(Some(50.0), Some(100.0)), 60.0, Some((Severity::Critical, 100.0))),
+            (both, f64::INFINITY, None),
+            (at(None, None), -1.0, None),
+        ];
+        for (thresholds, figure, broken) in cases {
+            assert_eq!(thresholds.broken(figure), broken, "{figure}");
+        }
     }
 
     #[test]
