@@ -37,16 +37,23 @@ const MUST_NOT_KNOW: [(&str, &[&str]); 4] = [
     ("exposition", &["reqwest", "hyper", "serde"]),
 ];
 
-/// The text of a module: one file, or all files of a folder, without its unit tests.
+/// The text of a module: one file, or all files of a folder and of those in it, without its unit tests.
 fn module(name: &str) -> String {
     let file = repository(&format!("src/{name}.rs"));
     let mut text = String::new();
     if file.exists() {
         text.push_str(&without_tests(&file));
     }
-    let folder = repository(&format!("src/{name}"));
-    for entry in folder.read_dir().into_iter().flatten() {
-        text.push_str(&without_tests(&entry.expect("an entry").path()));
+    let mut folders = vec![repository(&format!("src/{name}"))];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+                text.push_str(&without_tests(&path));
+            }
+        }
     }
     assert!(!text.is_empty(), "no module {name}");
     text
