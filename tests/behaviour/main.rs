@@ -14,6 +14,7 @@ mod http;
 mod lies;
 mod network;
 mod notify;
+mod page;
 mod pki;
 mod real_parts;
 mod reload;

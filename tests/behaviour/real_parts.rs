@@ -1,18 +1,10 @@
 //! The demo, read by what reads it in production: promtool, a Pushgateway as the strictest parser at hand, and Prometheus.
 
-use crate::support::{Daemon, PATIENCE, binary, text};
+use crate::support::{Daemon, PATIENCE, binary, debian, text};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
-
-/// A program of Debian's, or the line that installs it.
-fn debian(program: &str, package: &str) -> Command {
-    let found = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).exists()));
-    assert!(found, "{program} is missing; install it with: apt-get install -y --no-install-recommends {package}");
-    Command::new(program)
-}
 
 /// A child process that ends with the test.
 struct Running(Child);

@@ -203,6 +203,14 @@ pub(crate) fn lines_with<'a>(metrics: &'a str, prefix: &str) -> Vec<&'a str> {
     metrics.lines().filter(|line| line.starts_with(prefix)).collect()
 }
 
+/// A program of Debian's, or the line that installs it.
+pub(crate) fn debian(program: &str, package: &str) -> Command {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).exists()));
+    assert!(found, "{program} is missing; install it with: apt-get install -y --no-install-recommends {package}");
+    Command::new(program)
+}
+
 /// A file of the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
