@@ -1,6 +1,6 @@
 //! The status page as a person meets it: rendered by a browser, with its style and without anything that it does not allow.
 
-use crate::support::{Configured, Daemon, PATIENCE, debian, text};
+use crate::support::{Configured, Daemon, PATIENCE, TAKING_TURNS, debian, text};
 use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
@@ -15,7 +15,9 @@ struct Rendered {
     violations: Vec<String>,
 }
 
-fn render(url: &str) -> Rendered {
+async fn render(url: &str) -> Rendered {
+    // A browser loads the machine, and would disturb the tests that measure time.
+    let _turn = TAKING_TURNS.lock().await;
     let home = tempfile::tempdir().expect("a directory");
     let patience = PATIENCE.as_millis();
     let output = debian("chromium", "chromium fonts-dejavu-core")
@@ -107,7 +109,7 @@ async fn when_all_is_well_the_page_says_so() {
     let world = World::new().await;
     let daemon = Daemon::start(&world.configured());
     polled(&daemon, 3).await;
-    let page = render(&format!("http://{}/", daemon.address));
+    let page = render(&format!("http://{}/", daemon.address)).await;
     holds(
         &page,
         &[
@@ -135,7 +137,7 @@ async fn what_is_low_and_what_fails_is_said_first_and_in_words() {
     world.freight.0.set(Wallet { id: 4711, common: true, forbidden: true, ..Wallet::default() });
     let daemon = Daemon::start(&world.configured());
     polled(&daemon, 3).await;
-    let page = render(&format!("http://{}/", daemon.address));
+    let page = render(&format!("http://{}/", daemon.address)).await;
     holds(
         &page,
         &[
@@ -154,13 +156,13 @@ async fn what_is_low_and_what_fails_is_said_first_and_in_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn without_sources_and_before_the_first_poll_it_says_so() {
     let daemon = Daemon::start(&Configured::new("sources: []\n"));
-    holds(&render(&format!("http://{}/", daemon.address)), &["No sources are configured", "Add a source under sources"]);
+    holds(&render(&format!("http://{}/", daemon.address)).await, &["No sources are configured", "Add a source under sources"]);
 
     let world = World::new().await;
     world.sms.1.always(Act::Hang);
     let daemon = Daemon::start(&world.configured());
     polled(&daemon, 2).await;
-    let page = render(&format!("http://{}/", daemon.address));
+    let page = render(&format!("http://{}/", daemon.address)).await;
     holds(&page, &["1 of 3 sources was not polled yet", "sms mysmpp … not polled yet not polled yet, being polled now"]);
 }
 
@@ -177,6 +179,6 @@ async fn the_browser_takes_this_style_and_no_other() {
         reply.header("content-security-policy", policy.clone())
     });
     let stand_in = stand_in.await.expect("a port");
-    let violations = render(&stand_in.url("/")).violations;
+    let violations = render(&stand_in.url("/")).await.violations;
     assert!(violations.iter().any(|line| line.contains("style")), "{violations:?}");
 }
