@@ -127,6 +127,7 @@ fn balances(count: usize) -> String {
 fn of_all(count: usize, sources: usize, [one, several]: [&str; 2]) -> String {
     match (count, sources) {
         (1, 1) => format!("the only source {one}"),
+        (2, 2) => format!("both sources {several}"),
         _ if count == sources => format!("all {sources} sources {several}"),
         (1, _) => format!("1 of {sources} sources {one}"),
         _ => format!("{count} of {sources} sources {several}"),
@@ -172,6 +173,7 @@ mod tests {
             (Tally { failing: 2, critically_low: 1, ..three }, "2 of 3 sources fail, 1 balance is critically low"),
             (Tally { failing: 3, ..three }, "All 3 sources fail"),
             (Tally { failing: 1, ..one }, "The only source fails"),
+            (Tally { sources: 2, ..none }, "Both sources are fine"),
             (Tally { forbidden: 1, ..three }, "Operations are forbidden in 1 account"),
             (
                 Tally { forbidden: 2, waiting: 1, ..three },
