@@ -25,4 +25,5 @@ pub mod secret;
 pub mod server;
 pub mod standin;
 pub mod store;
+pub mod sums;
 pub mod web;

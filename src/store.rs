@@ -3,6 +3,7 @@
 //! It knows no metric and no schedule. Whoever renders it is told of each change as an [`Observer`].
 
 use crate::domain::{Answer, Failure, Low, Reading, Reason};
+use crate::sums::Sums;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -73,6 +74,9 @@ pub struct SourceState {
     pub last_success: Option<SystemTime>,
     /// The last good readings, sorted.
     readings: Option<Arc<[Reading]>>,
+    /// What the accounts of the last good poll have lost and gained. It outlives the readings: across failures, a good poll is
+    /// compared with the good one before.
+    pub sums: Arc<Sums>,
     /// When the next poll is due; absent while it is not scheduled.
     pub next: Option<Instant>,
     /// A poll is under way: the one that was due.
@@ -82,7 +86,7 @@ pub struct SourceState {
 impl SourceState {
     /// A source that was never polled.
     #[must_use]
-    pub const fn new(about: Arc<About>) -> Self {
+    pub fn new(about: Arc<About>) -> Self {
         Self {
             about,
             polls: 0,
@@ -92,6 +96,7 @@ impl SourceState {
             failing_since: None,
             last_success: None,
             readings: None,
+            sums: Arc::default(),
             next: None,
             polling: false,
         }
@@ -117,6 +122,7 @@ impl SourceState {
         self.polling = false;
         match outcome.result {
             Ok(answer) => {
+                self.sums = Arc::new(self.sums.after(&answer.readings));
                 self.readings = Some(answer.readings.into());
                 self.last_success = Some(outcome.ended.wall);
                 self.failure = None;
@@ -236,6 +242,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::domain::{Amount, AmountKind, Label};
+    use crate::sums::nearest;
 
     fn amount(amount: f64) -> Reading {
         Reading::Amount(Amount { kind: AmountKind::Available, account: Label::default(), currency: Label::new("EUR"), amount })
@@ -275,5 +282,7 @@ mod tests {
         state.record(outcome(after(760), Ok(Answer::new(vec![amount(7.0)]))));
         assert_eq!(state.readings(after(760).instant), [amount(7.0)]);
         assert_eq!((state.failure, state.failing_since), (None, None));
+        let deposited = |state: &Sums| state.iter().map(|(_, sum)| nearest(sum.deposited)).collect::<Vec<_>>();
+        assert_eq!(deposited(&state.sums), [2.0], "compared with the last good poll, though its readings are gone");
     }
 }

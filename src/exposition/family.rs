@@ -46,6 +46,8 @@ families! {
     OperationsForbidden, "balance_operations_forbidden", "gauge", Readings, "Whether this user may not spend from the account, as last polled.";
     LowAmount, "balance_low_amount", "gauge", Readings, "The configured threshold below which an available amount is low.";
     SmsLow, "balance_sms_low", "gauge", Readings, "The configured threshold below which an SMS count is low.";
+    WithdrawnAmount, "balance_withdrawn_amount_total", "counter", Source, "Sum of the falls of the available amount seen between polls.";
+    DepositedAmount, "balance_deposited_amount_total", "counter", Source, "Sum of the rises of the available amount seen between polls.";
     Up, "balance_up", "gauge", Source, "Whether the last poll succeeded.";
     Failing, "balance_failing", "gauge", Source, "Present while the last poll failed, with its reason.";
     LastSuccess, "balance_last_success_timestamp_seconds", "gauge", Source, "When the readings were taken, in seconds since the epoch.";

@@ -3,6 +3,7 @@
 use super::family::{Family, Life};
 use crate::domain::{AmountKind, Reading, Reason, Wallet};
 use crate::store::SourceState;
+use crate::sums::nearest;
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -29,6 +30,7 @@ pub(super) fn render(state: &SourceState, now: Instant) -> Rendered {
     for reading in state.readings(now) {
         reading_lines(&mut lines, state, reading);
     }
+    sum_lines(&mut lines, state);
     poll_lines(&mut lines, state);
     let readings_shown =
         Family::ALL.iter().any(|family| family.life() == Life::Readings && !lines.of[*family as usize].is_empty());
@@ -75,6 +77,14 @@ fn reading_lines(lines: &mut Lines, state: &SourceState, reading: &Reading) {
         Reading::OperationsForbidden { account, forbidden } => {
             lines.push(Family::OperationsForbidden, &[("account", account.as_str())], f64::from(u8::from(*forbidden)));
         }
+    }
+}
+
+fn sum_lines(lines: &mut Lines, state: &SourceState) {
+    for ((account, currency), sum) in state.sums.iter() {
+        let labels = [("account", account.as_str()), ("currency", currency.as_str())];
+        lines.push(Family::WithdrawnAmount, &labels, nearest(sum.withdrawn));
+        lines.push(Family::DepositedAmount, &labels, nearest(sum.deposited));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A module with everything of the crate that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 21] = [
+const MAY_IMPORT: [(&str, &[&str]); 22] = [
     ("domain", &[]),
     ("checked", &[]),
     ("schedule", &["domain"]),
@@ -15,10 +15,11 @@ const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("provider", &["checked", "domain", "http", "secret"]),
     ("config", &["checked", "domain", "http", "provider", "secret"]),
     ("poll", &["domain", "http", "provider", "secret"]),
-    ("store", &["domain"]),
+    ("sums", &["domain"]),
+    ("store", &["domain", "sums"]),
     ("assemble", &["config", "http", "poll", "provider", "secret", "store"]),
     ("scheduler", &["assemble", "domain", "poll", "provider", "schedule", "store"]),
-    ("exposition", &["domain", "store"]),
+    ("exposition", &["domain", "store", "sums"]),
     ("web", &["checked", "config", "secret"]),
     ("reload", &[]),
     ("server", &["domain", "exposition", "human", "reload", "store", "web"]),
