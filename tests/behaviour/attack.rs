@@ -12,9 +12,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// By how much an attack may lengthen a scrape, in the median. What the machine itself is busy with lengthens the scrapes of a
-/// twin as well, which nobody attacks.
-const SCRAPE: Duration = Duration::from_millis(100);
+/// By how much an attack may lengthen a scrape, in the median, beside those of a twin that nobody attacks. It is no figure of
+/// speed, which a busy machine would not let a test keep: a scrape that must wait for a place, or whose connection the kernel has
+/// dropped, takes a second or more.
+const LOCKED_OUT: Duration = Duration::from_secs(1);
 /// Of the daemon: 512 connections with their buffers stay far below.
 const MEMORY: f64 = 96.0 * 1024.0 * 1024.0;
 
@@ -59,7 +60,7 @@ async fn scrapes_are_quick(attacked: &Daemon) {
     }
     let [attacked, quiet] = &times;
     let median = attacked.len() / 2;
-    assert!(attacked[median] < quiet[median] + SCRAPE, "attacked {attacked:?}\nquiet {quiet:?}");
+    assert!(attacked[median] < quiet[median] + LOCKED_OUT, "attacked {attacked:?}\nquiet {quiet:?}");
 }
 
 fn value(metrics: &str, name: &str) -> f64 {

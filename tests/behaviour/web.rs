@@ -178,7 +178,7 @@ async fn a_flood_of_bad_logins_keeps_no_good_one_out() {
     while served.status(&attacker, Some(("alice", "x"))).await != Some(StatusCode::TOO_MANY_REQUESTS) {
         assert!(Instant::now() < deadline, "the flood never fills its queue");
     }
-    // Beside requests that need no check: what the machine is busy with lengthens both.
+    // Beside requests that need no check: what the machine is busy with lengthens both. Behind the flood it would be seconds.
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..31 {
         for ((login, status), times) in [(alice, StatusCode::OK), (None, StatusCode::UNAUTHORIZED)].into_iter().zip(&mut times) {
@@ -191,7 +191,7 @@ async fn a_flood_of_bad_logins_keeps_no_good_one_out() {
         times.sort();
     }
     let [known, unchecked] = &times;
-    assert!(known[15] < unchecked[15] + Duration::from_millis(100), "{times:?}");
+    assert!(known[15] < unchecked[15] + Duration::from_secs(1), "{times:?}");
     assert_eq!(served.status(&client, bob).await, Some(StatusCode::OK), "a first login waits for a few others at most");
     assert_eq!(served.status(&attacker, alice).await, Some(StatusCode::OK), "who is known is let in from anywhere");
     flood.iter().for_each(tokio::task::JoinHandle::abort);
