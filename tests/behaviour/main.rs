@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must stop")]
 
 mod adstat_session;
+mod alerts;
 mod attack;
 mod cli;
 mod config_files;

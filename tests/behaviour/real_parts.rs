@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// A child process that ends with the test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -17,7 +17,7 @@ impl Drop for Running {
 }
 
 /// A port that was free a moment ago: these programs do not tell which one they took.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
@@ -32,7 +32,7 @@ async fn whole_page(daemon: &Daemon) -> String {
 }
 
 /// Asks until the answer is as wanted. These programs say nothing when they are ready, so they are asked at a gentle pace.
-async fn until(url: &str, wanted: impl Fn(&str) -> bool) -> String {
+pub(crate) async fn until(url: &str, wanted: impl Fn(&str) -> bool) -> String {
     let client = crate::support::client();
     let deadline = Instant::now() + PATIENCE;
     let mut last = String::new();
