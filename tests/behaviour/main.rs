@@ -11,6 +11,7 @@ mod direction;
 mod documents;
 mod generated;
 mod golden;
+mod grafana;
 mod http;
 mod lies;
 mod network;

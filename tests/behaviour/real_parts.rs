@@ -21,7 +21,7 @@ pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
-fn demo() -> Daemon {
+pub(crate) fn demo() -> Daemon {
     let daemon = Daemon::spawn(binary().args(["demo", "--web.listen-address", "127.0.0.1:0"]));
     assert!(!daemon.address.is_empty());
     daemon

@@ -1,0 +1,251 @@
+//! The dashboard and the alert rules in deploy/grafana: in step with the metrics, the Prometheus rules and each other, and every
+//! query alive in a Prometheus that scrapes the real binary.
+
+use crate::real_parts::{debian, demo, free_port, until};
+use crate::support::{Configured, Daemon, PATIENCE, repository, text};
+use balance_exporter::standin::atisu::{Exchange, Wallet};
+use balance_exporter::standin::mysmpp::{Account, Gateway};
+use balance_exporter::standin::{Act, Asked, Reply, StandIn};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const DASHBOARD: &str = "deploy/grafana/dashboard.json";
+const ALERTS: &str = "deploy/grafana/provisioning/alerting/balance-exporter.yaml";
+const RULES: &str = "deploy/prometheus/balance-exporter.rules.yml";
+/// Metrics of the contract that the README names once the binary has them.
+const COUNTERS: [&str; 2] = ["balance_withdrawn_amount_total", "balance_deposited_amount_total"];
+
+fn read(path: &str) -> Value {
+    let file = std::fs::read_to_string(repository(path)).expect("a file of the repository");
+    serde_yaml::from_str(&file).expect("YAML or JSON")
+}
+
+/// Every value under this key, at any depth, with the title or name next above it.
+fn below(document: &Value, key: &str, title: &str, found: &mut Vec<(String, String)>) {
+    match document {
+        Value::Object(fields) => {
+            let own = ["title", "alert", "record", "name"].iter().find_map(|key| fields.get(*key).and_then(Value::as_str));
+            let title = own.unwrap_or(title);
+            if let Some(Value::String(value)) = fields.get(key) {
+                found.push((title.to_owned(), value.clone()));
+            }
+            fields.values().for_each(|value| below(value, key, title, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| below(item, key, title, found)),
+        _ => {}
+    }
+}
+
+fn expressions(path: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    below(&read(path), "expr", path, &mut found);
+    assert!(!found.is_empty());
+    found
+}
+
+/// A dashboard's expression with its variables filled in, as Grafana does when everything is selected.
+fn filled(expression: &str, currency: &str) -> String {
+    let filled = expression.replace("$__rate_interval", "1m").replace("\"$currency\"", &format!("\"{currency}\""));
+    let filled = filled.replace("\"$provider\"", "\".*\"").replace("\"$source\"", "\".*\"");
+    assert!(!filled.contains('$'), "an unknown variable in {filled}");
+    filled
+}
+
+/// The metrics that an expression or a template names.
+fn metrics(expression: &str) -> BTreeSet<String> {
+    let words = expression.split(|character: char| !(character.is_ascii_alphanumeric() || "_:".contains(character)));
+    words.filter(|word| word.starts_with("balance_") || word.contains(":balance_")).map(str::to_owned).collect()
+}
+
+/// The metrics of the README's table.
+fn documented() -> BTreeSet<String> {
+    let readme = std::fs::read_to_string(repository("README.md")).expect("README.md");
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    rows.filter(|name| name.starts_with("balance_")).chain(COUNTERS).map(str::to_owned).collect()
+}
+
+#[test]
+fn queries_name_only_metrics_that_exist() {
+    let mut known = documented();
+    assert!(known.len() > 15, "the table in README.md was not understood");
+    for path in [DASHBOARD, ALERTS] {
+        let mut queries = expressions(path);
+        below(&read(path), "definition", path, &mut queries);
+        for (title, expression) in queries {
+            let unknown: Vec<_> = metrics(&expression).into_iter().filter(|name| !known.contains(name)).collect();
+            assert!(unknown.is_empty(), "{path}, {title}: {unknown:?}");
+        }
+    }
+    known.extend(recorded().into_keys());
+    let mut queries = expressions(RULES);
+    for annotation in ["summary", "description"] {
+        below(&read(RULES), annotation, RULES, &mut queries);
+    }
+    for (title, expression) in queries {
+        let unknown: Vec<_> = metrics(&expression).into_iter().filter(|name| !known.contains(name)).collect();
+        assert!(unknown.is_empty(), "{RULES}, {title}: {unknown:?}");
+    }
+}
+
+#[test]
+fn every_query_is_promql() {
+    let queries = expressions(DASHBOARD).into_iter().chain(expressions(ALERTS));
+    let rules: Vec<Value> = queries
+        .enumerate()
+        .map(|(index, (_, expression))| json!({"record": format!("query:{index}"), "expr": filled(&expression, "EUR")}))
+        .collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("rules.yml");
+    std::fs::write(&file, json!({"groups": [{"name": "queries", "rules": rules}]}).to_string()).expect("a file");
+    let output = debian("promtool", "prometheus").args(["check", "rules"]).arg(file).output().expect("promtool");
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+fn rules() -> Vec<Value> {
+    let file = read(RULES);
+    let groups = file["groups"].as_array().expect("groups");
+    groups.iter().flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
+}
+
+/// The expressions of the recording rules.
+fn recorded() -> BTreeMap<String, String> {
+    let pairs =
+        rules().into_iter().filter_map(|rule| Some((rule["record"].as_str()?.to_owned(), rule["expr"].as_str()?.to_owned())));
+    pairs.collect()
+}
+
+/// An expression with the recording rules written out, without its spaces.
+fn written_out(expression: &str, recorded: &BTreeMap<String, String>) -> String {
+    let mut expression = expression.to_owned();
+    for name in metrics(&expression).iter().filter(|name| name.contains(':')) {
+        expression = expression.replace(name, &format!("({})", written_out(&recorded[name], recorded)));
+    }
+    expression.split_whitespace().collect()
+}
+
+#[test]
+fn grafanas_alerts_mean_what_the_prometheus_rules_mean() {
+    let recorded = recorded();
+    let text_of = |rule: &Value, key: &str, default: &str| rule[key].as_str().unwrap_or(default).to_owned();
+    let meant: BTreeSet<_> = rules()
+        .iter()
+        .filter(|rule| rule.get("alert").is_some())
+        .map(|rule| {
+            let severity = text_of(&rule["labels"], "severity", "");
+            let held = [text_of(rule, "for", "0s"), text_of(rule, "keep_firing_for", "")];
+            let runbook = text_of(&rule["annotations"], "runbook_url", "");
+            (text_of(rule, "alert", ""), written_out(&text_of(rule, "expr", ""), &recorded), severity, held, runbook)
+        })
+        .collect();
+    let provisioned = read(ALERTS);
+    let groups = provisioned["groups"].as_array().expect("groups");
+    let rules: Vec<&Value> = groups.iter().flat_map(|group| group["rules"].as_array().expect("rules")).collect();
+    let said: BTreeSet<_> = rules
+        .iter()
+        .map(|rule| {
+            let severity = text_of(&rule["labels"], "severity", "");
+            let held = [text_of(rule, "for", ""), text_of(rule, "keepFiringFor", "")];
+            let runbook = text_of(&rule["annotations"], "runbook_url", "");
+            let expression = text_of(&rule["data"][0]["model"], "expr", "").split_whitespace().collect::<String>();
+            let name = text_of(rule, "title", "").split(' ').next().unwrap_or_default().to_owned();
+            (name, expression, severity, held, runbook)
+        })
+        .collect();
+    assert_eq!(said, meant);
+    let unique = |key: &str| rules.iter().map(|rule| text_of(rule, key, "")).collect::<BTreeSet<_>>().len();
+    assert_eq!((unique("uid"), unique("title")), (rules.len(), rules.len()));
+    let dashboard = read(DASHBOARD);
+    for rule in rules {
+        assert_eq!(rule["noDataState"], "OK", "{}", rule["title"]);
+        if let Some(panel) = rule.get("panelId") {
+            let panels = dashboard["panels"].as_array().expect("panels");
+            assert!(panels.iter().any(|found| found["id"] == *panel), "{}: no panel {panel}", rule["title"]);
+            assert_eq!(rule["dashboardUid"], dashboard["uid"]);
+        }
+    }
+}
+
+/// A second exporter, with everything that the demo does not show in its first seconds.
+async fn trouble() -> (Daemon, Vec<StandIn>) {
+    let gateway = Gateway::with_token("a token");
+    let information = vec![("sms".to_owned(), "Tele2".to_owned(), "5".to_owned())];
+    gateway.set(Account { money: "9".to_owned(), currency: "RUR".to_owned(), information, error: None });
+    let exchange = Exchange::new("a token", "64357");
+    exchange.set(Wallet { balance: 5.0, id: 4712, common: true, forbidden: true, outage: None });
+    let sms = StandIn::start(gateway).await.expect("a port");
+    let freight = StandIn::start(exchange).await.expect("a port");
+    let broken = StandIn::start(|_: &Asked| Reply::new(500, "")).await.expect("a port");
+    broken.always(Act::HangUp);
+    let configured = Configured::new(&format!(
+        "defaults: {{interval: 1s}}
+sources:
+  - name: low
+    provider: {{mysmpp: {{url: {}, token: a token}}}}
+    low: {{amount: {{warning: 500, critical: 100}}, sms: {{warning: 50, critical: 10}}}}
+  - name: forbidden
+    provider: {{atisu: {{url: {}, token: a token, ati_code: \"64357\"}}}}
+  - name: broken
+    provider: {{mysmpp: {{url: {}, token: a token}}}}
+",
+        sms.url("/json/balance.php"),
+        freight.url("/v1.0/balance"),
+        broken.url("/json/balance.php")
+    ));
+    let daemon = Daemon::start(&configured);
+    daemon.metrics_where("all three were polled", |page| page.matches("\nbalance_up{").count() == 3).await;
+    (daemon, vec![sms, freight, broken])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn every_panel_has_something_to_show() {
+    let demo = demo();
+    let (trouble, _providers) = trouble().await;
+    let page = demo.metrics_where("every source of the demo is up", |page| page.matches("\nbalance_up{").count() == 3).await;
+    let absent: Vec<&str> = COUNTERS.into_iter().filter(|counter| !page.contains(&format!("\n{counter}{{"))).collect();
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("prometheus.yml");
+    let targets = format!("['{}', '{}']", demo.address, trouble.address);
+    let scrape = format!("scrape_configs: [{{job_name: balance, static_configs: [{{targets: {targets}}}]}}]");
+    std::fs::write(&file, format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n{scrape}\n")).expect("a file");
+    let mut prometheus = debian("prometheus", "prometheus");
+    prometheus.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
+    prometheus.arg(format!("--config.file={}", file.display())).stdout(Stdio::null()).stderr(Stdio::null());
+    let port = free_port();
+    prometheus.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    let _prometheus = crate::real_parts::Running(prometheus.spawn().expect("a Prometheus"));
+    let url = format!("http://127.0.0.1:{port}");
+    until(&format!("{url}/api/v1/query?query=count(count_over_time(balance_up[1m])>3)"), |answer| answer.contains("\"6\"]"))
+        .await;
+
+    let deadline = Instant::now() + PATIENCE;
+    for (title, expression) in expressions(DASHBOARD) {
+        if title == "Top-ups" || metrics(&expression).iter().any(|name| absent.contains(&name.as_str())) {
+            // A top-up takes the demo minutes; the query is read as PromQL by the test above.
+            continue;
+        }
+        // A counter needs two samples that differ before it shows anything.
+        while ask(&url, &filled(&expression, "RUB")).await.as_array().is_none_or(Vec::is_empty) {
+            assert!(Instant::now() < deadline, "nothing to show in {title}: {expression}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    for (title, expression) in expressions(ALERTS) {
+        assert!(ask(&url, &expression).await.is_array(), "{title} was not understood");
+    }
+    // Two wallets of ATI, in their own unit, and never a sum across currencies.
+    let panels = expressions(DASHBOARD);
+    let (_, total) = panels.iter().find(|(title, _)| title == "Available by currency").expect("the panel");
+    let total = ask(&url, &filled(total, "RUB")).await;
+    let currencies: BTreeSet<_> = total.as_array().into_iter().flatten().map(|sum| sum["metric"].to_string()).collect();
+    assert_eq!(currencies.len(), 3, "{total}");
+}
+
+/// The result of an instant query; null for one that is not understood.
+async fn ask(url: &str, query: &str) -> Value {
+    let url = reqwest::Url::parse_with_params(&format!("{url}/api/v1/query"), [("query", query)]).expect("a URL");
+    let answer = crate::support::client().get(url).send().await.expect("an answer").text().await.expect("a whole answer");
+    serde_json::from_str::<Value>(&answer).expect("JSON")["data"]["result"].clone()
+}
