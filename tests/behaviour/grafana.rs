@@ -72,7 +72,7 @@ fn queries_name_only_metrics_that_exist() {
     assert!(known.len() > 15, "the table in README.md was not understood");
     for path in [DASHBOARD, ALERTS] {
         let mut queries = expressions(path);
-        below(&read(path), "definition", path, &mut queries);
+        below(&read(path), "query", path, &mut queries);
         for (title, expression) in queries {
             let unknown: Vec<_> = metrics(&expression).into_iter().filter(|name| !known.contains(name)).collect();
             assert!(unknown.is_empty(), "{path}, {title}: {unknown:?}");
