@@ -1,7 +1,7 @@
 //! The rules in deploy/prometheus, as promtool judges them and as Prometheus and Alertmanager live by them.
 
 use crate::real_parts::{Running, free_port, until};
-use crate::support::{Configured, Daemon, PATIENCE, repository, text};
+use crate::support::{Configured, Daemon, PATIENCE, debian, repository, text};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Asked, Reply, StandIn};
 use serde_json::Value;

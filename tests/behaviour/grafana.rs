@@ -1,8 +1,8 @@
 //! The dashboard and the alert rules in deploy/grafana: in step with the metrics, the Prometheus rules and each other, and every
 //! query alive in a Prometheus that scrapes the real binary.
 
-use crate::real_parts::{debian, demo, free_port, until};
-use crate::support::{Configured, Daemon, PATIENCE, repository, text};
+use crate::real_parts::{demo, free_port, until};
+use crate::support::{Configured, Daemon, PATIENCE, debian, repository, text};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Act, Asked, Reply, StandIn};
