@@ -6,6 +6,8 @@ use crate::poll::Target;
 use crate::provider::Settings;
 use crate::secret::Secret;
 use crate::store::About;
+use ring::digest::{SHA256, digest};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,21 @@ impl Recipe {
     }
 }
 
+/// A digest of what the settings say beside the secrets; a setting that is left out does not count, so that one which a later
+/// version brings changes nothing.
+fn identity(settings: &Settings) -> [u8; 32] {
+    fn without_nulls(value: &mut Value) {
+        if let Value::Object(map) = value {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(without_nulls);
+        }
+    }
+    // Settings are maps with texts for keys, which always become JSON.
+    let mut settings = serde_json::to_value(settings).unwrap_or_default();
+    without_nulls(&mut settings);
+    digest(&SHA256, settings.to_string().as_bytes()).as_ref().try_into().unwrap_or_default()
+}
+
 /// The name of a source whose proxy or TLS settings cannot be used, though each looks good by itself.
 #[derive(Debug)]
 pub struct Unusable(pub Arc<str>);
@@ -55,6 +72,7 @@ pub fn assemble(config: Config, clients: &mut Clients) -> Result<Vec<Ready>, Unu
         let about = About {
             name: source.name,
             provider: source.provider_name,
+            identity: identity(&source.settings),
             interval: source.interval,
             max_age: source.max_age,
             low: source.low,

@@ -39,6 +39,9 @@ pub struct Options {
     /// Allow POST /-/reload
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
+    /// Keep state in this directory; without it, state is in memory
+    #[arg(long = "storage.path", value_name = "DIR", global = true)]
+    pub storage_path: Option<PathBuf>,
     /// What is logged
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true, ignore_case = true)]
     pub log_level: LogLevel,

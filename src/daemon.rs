@@ -6,13 +6,18 @@ use crate::notify;
 use crate::reload::{Reloader, Request, Requests};
 use crate::scheduler::Scheduler;
 use crate::server::{self, pulse, site::Site};
-use crate::store::{Moment, Store};
+use crate::storage::{Kept, Storage};
+use crate::store::{Moment, Observer, Store};
 use crate::web::Web;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// How long the end of the program waits for the storage.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// Reads the sources of the configuration again, or says in one line why they cannot be used.
 pub type Load = Arc<dyn Fn() -> Result<Vec<Ready>, String> + Send + Sync>;
@@ -27,6 +32,8 @@ pub struct Daemon {
     pub reloads: Requests,
     /// The way to reload over HTTP, where that is allowed.
     pub lifecycle: Option<Reloader>,
+    /// Where state is kept, with the state that was found there.
+    pub storage: Option<(Arc<Storage>, Kept)>,
     /// Where clients are served.
     pub listeners: Vec<TcpListener>,
     /// To whom, and how.
@@ -43,10 +50,33 @@ impl Daemon {
     ///
     /// # Panics
     /// When the scheduler or the server fails; a panic within a poll is only a failed poll.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), prometheus::Error> {
-        let Self { sources, load, reloads, lifecycle, listeners, web, telemetry_path } = self;
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), prometheus::Error> {
+        let (storage, kept) = self.storage.take().unzip();
+        let ended = self.poll_and_serve(storage.clone(), kept.unwrap_or_default(), shutdown).await;
+        if let Some(storage) = storage {
+            // The disk can hang, and the service manager does not wait for ever either.
+            let closing = tokio::task::spawn_blocking(move || storage.close());
+            if tokio::time::timeout(LAST_WRITE, closing).await.is_err() {
+                tracing::error!("the storage takes too long; the last changes may be lost");
+            }
+        }
+        ended
+    }
+
+    async fn poll_and_serve(
+        self,
+        storage: Option<Arc<Storage>>,
+        mut kept: Kept,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), prometheus::Error> {
+        let Self { sources, load, reloads, lifecycle, storage: _, listeners, web, telemetry_path } = self;
         let exposition = Arc::new(Exposition::new(Moment::now().wall)?);
-        let store = Arc::new(Store::new(exposition.clone()));
+        let mut observers: Vec<Arc<dyn Observer>> = vec![exposition.clone()];
+        if let Some(storage) = &storage {
+            exposition.watch_storage(storage.health())?;
+            observers.push(storage.clone());
+        }
+        let store = Arc::new(Store::new(Arc::new(observers)));
         let site = Arc::new(Site { exposition: exposition.clone(), store: store.clone(), telemetry_path, lifecycle });
         let (stop, stopped) = watch::channel(false);
         let ended = async {
@@ -60,7 +90,11 @@ impl Daemon {
         let mut ending = pin!(futures_util::future::join(ended, served));
         let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
         // Every source stands in the store before the service manager is told of them.
-        scheduler.apply(sources).await;
+        scheduler.resume(sources, |about, now| kept.take(about, now)).await;
+        if let Some(storage) = &storage {
+            // Sources that are no longer configured.
+            kept.into_names().for_each(|name| storage.removed(&name));
+        }
         let mut telling = pin!(notify::run(&store, &pulse));
         let mut reloading = Reloading { requests: reloads, load, web };
         loop {

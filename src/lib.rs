@@ -24,6 +24,7 @@ pub mod scheduler;
 pub mod secret;
 pub mod server;
 pub mod standin;
+pub mod storage;
 pub mod store;
 pub mod sums;
 pub mod web;

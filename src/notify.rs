@@ -137,7 +137,7 @@ mod tests {
         let store = Store::new(Arc::new(Nobody));
         for name in names {
             let (interval, max_age) = (Duration::from_secs(60), Duration::from_secs(600));
-            store.add(About { name: (*name).into(), provider: "p", interval, max_age, low: Low::default() });
+            store.add(About { name: (*name).into(), provider: "p", identity: [0; 32], interval, max_age, low: Low::default() });
         }
         store
     }
@@ -220,7 +220,7 @@ mod tests {
         let turning = tokio::spawn(turn(beats.remove(0)));
         store.scheduled("a", Instant::now() + Duration::from_secs(30));
         assert_eq!(signs(&store, &pulse, 125).await, 4 + 1, "until ten seconds after it was due");
-        store.begun("a");
+        store.begun("a", Instant::now());
         assert_eq!(signs(&store, &pulse, 25).await, 3, "a poll may take its time");
         fail(&store, "a", Reason::Timeout);
         assert_eq!(signs(&store, &pulse, 25).await, 3);

@@ -63,6 +63,13 @@ impl Schedule {
         self.due
     }
 
+    /// When to poll again if the program ends before the poll that began at `begun`, so that ending it again and again does not
+    /// poll faster than failing does.
+    #[must_use]
+    pub fn if_cut_off(&self, begun: Instant) -> Instant {
+        begun + FIRST_RETRY.min(self.interval)
+    }
+
     /// A poll that began at `begun` has succeeded at `now`.
     pub fn succeeded(&mut self, begun: Instant, now: Instant) {
         self.transients = 0;

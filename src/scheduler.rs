@@ -7,7 +7,7 @@ use crate::domain::{Answer, Failure, Reason, RetryAfter};
 use crate::poll::Target;
 use crate::provider::Provider;
 use crate::schedule::Schedule;
-use crate::store::{About, Moment, Outcome, Store};
+use crate::store::{About, Clock, Moment, Outcome, SourceState, Store};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,6 @@ use tokio::time::Instant;
 
 /// First polls are spread: one in this time, fifty a second.
 const FIRST_POLLS_EVERY: Duration = Duration::from_millis(20);
-
-/// Tells the time. Handed in, so that a test can run a week in a second.
-pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// The tasks of all sources. They end when it is dropped.
 pub struct Scheduler {
@@ -51,13 +48,20 @@ impl Scheduler {
     /// A source that is the same as before is left alone, down to its next poll. One whose provider is the same keeps its
     /// readings, counts and session, and is polled soon. Any other of the same name starts afresh.
     pub async fn apply(&mut self, sources: Vec<Ready>) {
+        self.resume(sources, |_, _| None).await;
+    }
+
+    /// As [`Scheduler::apply`], but a source that would start afresh goes on from the state that `kept` has of it, with its
+    /// readings and counts. It is polled when it is due; one that is overdue is polled soon.
+    pub async fn resume(&mut self, sources: Vec<Ready>, mut kept: impl FnMut(&About, Moment) -> Option<SourceState>) {
         let names: HashSet<Arc<str>> = sources.iter().map(|source| source.about.name.clone()).collect();
         let gone: Vec<Arc<str>> = self.sources.keys().filter(|name| !names.contains(*name)).cloned().collect();
         for name in gone {
             self.end(&name).await;
             self.store.remove(&name);
         }
-        let mut first = (self.clock)().instant;
+        let now = (self.clock)();
+        let mut first = now.instant;
         for mut source in sources {
             let name = source.about.name.clone();
             let before = self.sources.get(&name);
@@ -67,23 +71,30 @@ impl Scheduler {
             let same_provider =
                 before.filter(|before| before.recipe.makes_same_provider(&source.recipe)).map(|before| before.provider.clone());
             self.end(&name).await;
-            match same_provider {
-                Some(provider) => {
-                    source.target.provider = provider;
-                    self.store.adjust(source.about.clone());
-                }
-                None => self.store.add(source.about.clone()),
+            let mut journal = Journal::default();
+            let mut due = None;
+            if let Some(provider) = same_provider {
+                source.target.provider = provider;
+                self.store.adjust(source.about.clone());
+            } else if let Some(state) = kept(&source.about, now) {
+                journal = Journal::of(&state);
+                due = state.next.filter(|due| *due > now.instant);
+                self.store.restore(state);
+            } else {
+                self.store.add(source.about.clone());
             }
-            self.begin(source, first);
-            first += FIRST_POLLS_EVERY;
+            self.begin(source, due.unwrap_or(first), journal);
+            if due.is_none() {
+                first += FIRST_POLLS_EVERY;
+            }
         }
     }
 
-    fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant) {
+    fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant, journal: Journal) {
         self.store.scheduled(&about.name, first);
         let schedule = Schedule::new(about.interval, first);
         let provider = target.provider.clone();
-        let watching = watch(about.clone(), target, schedule, self.store.clone(), self.clock.clone());
+        let watching = watch(about.clone(), target, schedule, journal, self.store.clone(), self.clock.clone());
         let (alive, ended) = oneshot::channel::<()>();
         let task = self.tasks.spawn(async move {
             let _alive = alive;
@@ -118,12 +129,11 @@ impl Scheduler {
     }
 }
 
-async fn watch(about: About, target: Target, mut schedule: Schedule, store: Arc<Store>, clock: Clock) {
-    let mut journal = Journal::default();
+async fn watch(about: About, target: Target, mut schedule: Schedule, mut journal: Journal, store: Arc<Store>, clock: Clock) {
     loop {
         tokio::time::sleep_until(schedule.due()).await;
         let begun = Instant::now();
-        store.begun(&about.name);
+        store.begun(&about.name, schedule.if_cut_off(begun));
         let result = target.poll().await;
         let ended = clock();
         match &result {
@@ -158,6 +168,12 @@ struct Journal {
 }
 
 impl Journal {
+    /// What a process before has logged of a source.
+    fn of(state: &SourceState) -> Self {
+        let failing = state.failure.as_ref().map(|failure| failure.reason);
+        Self { answered: state.last_success.is_some(), failing, ..Self::default() }
+    }
+
     fn note(&mut self, about: &About, result: &Result<Answer, Failure>) {
         let (source, provider) = (&*about.name, about.provider);
         match result {

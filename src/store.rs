@@ -27,6 +27,9 @@ impl Moment {
     }
 }
 
+/// Tells the time. Handed in, so that a test can run a week in a second.
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
 /// What stays the same for a source while it is configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
@@ -34,6 +37,8 @@ pub struct About {
     pub name: Arc<str>,
     /// The name of its provider.
     pub provider: &'static str,
+    /// A digest of the provider's settings without their secrets: whether it is the same source after a restart.
+    pub identity: [u8; 32],
     /// The configured interval.
     pub interval: Duration,
     /// How long readings outlive the beginning of failures.
@@ -72,8 +77,8 @@ pub struct SourceState {
     pub failing_since: Option<Moment>,
     /// When the readings were taken. It outlives them.
     pub last_success: Option<SystemTime>,
-    /// The last good readings, sorted.
-    readings: Option<Arc<[Reading]>>,
+    /// The last good readings, sorted. Whether they may be served, [`SourceState::readings`] says.
+    pub kept: Option<Arc<[Reading]>>,
     /// What the accounts of the last good poll have lost and gained. It outlives the readings: across failures, a good poll is
     /// compared with the good one before.
     pub sums: Arc<Sums>,
@@ -81,6 +86,8 @@ pub struct SourceState {
     pub next: Option<Instant>,
     /// A poll is under way: the one that was due.
     pub polling: bool,
+    /// When a poll is due if the one under way is cut off by the end of the program.
+    pub resume: Option<Instant>,
 }
 
 impl SourceState {
@@ -95,10 +102,11 @@ impl SourceState {
             failure: None,
             failing_since: None,
             last_success: None,
-            readings: None,
+            kept: None,
             sums: Arc::default(),
             next: None,
             polling: false,
+            resume: None,
         }
     }
 
@@ -112,7 +120,7 @@ impl SourceState {
     #[must_use]
     pub fn readings(&self, now: Instant) -> &[Reading] {
         let expired = self.expires().is_some_and(|at| now >= at);
-        self.readings.as_deref().filter(|_| !expired).unwrap_or_default()
+        self.kept.as_deref().filter(|_| !expired).unwrap_or_default()
     }
 
     fn record(&mut self, outcome: Outcome) {
@@ -123,7 +131,7 @@ impl SourceState {
         match outcome.result {
             Ok(answer) => {
                 self.sums = Arc::new(self.sums.after(&answer.readings));
-                self.readings = Some(answer.readings.into());
+                self.kept = Some(answer.readings.into());
                 self.last_success = Some(outcome.ended.wall);
                 self.failure = None;
                 self.failing_since = None;
@@ -133,7 +141,7 @@ impl SourceState {
                 self.failing_since.get_or_insert(outcome.ended);
                 self.failure = Some(failure);
                 if self.readings(outcome.ended.instant).is_empty() {
-                    self.readings = None;
+                    self.kept = None;
                 }
             }
         }
@@ -145,8 +153,43 @@ pub trait Observer: Send + Sync {
     /// A source was added or adjusted, or a poll of it has ended.
     fn changed(&self, state: &SourceState);
 
+    /// A source was added as a process before has left it.
+    fn restored(&self, state: &SourceState) {
+        self.changed(state);
+    }
+
+    /// A poll of it has begun.
+    fn begun(&self, _state: &SourceState) {}
+
     /// A source is gone.
     fn removed(&self, name: &str);
+}
+
+/// Each is told, in this order.
+impl Observer for Vec<Arc<dyn Observer>> {
+    fn changed(&self, state: &SourceState) {
+        for observer in self {
+            observer.changed(state);
+        }
+    }
+
+    fn restored(&self, state: &SourceState) {
+        for observer in self {
+            observer.restored(state);
+        }
+    }
+
+    fn begun(&self, state: &SourceState) {
+        for observer in self {
+            observer.begun(state);
+        }
+    }
+
+    fn removed(&self, name: &str) {
+        for observer in self {
+            observer.removed(name);
+        }
+    }
 }
 
 /// All sources by name.
@@ -165,10 +208,22 @@ impl Store {
 
     /// Adds a source that was never polled, in the place of any of the same name.
     pub fn add(&self, about: About) {
-        let state = Arc::new(SourceState::new(Arc::new(about)));
-        self.lock().insert(state.about.name.clone(), state.clone());
+        let state = self.insert(SourceState::new(Arc::new(about)));
         self.observer.changed(&state);
         self.change.notify_one();
+    }
+
+    /// Adds a source as it was left by a process before, in the place of any of the same name.
+    pub fn restore(&self, state: SourceState) {
+        let state = self.insert(state);
+        self.observer.restored(&state);
+        self.change.notify_one();
+    }
+
+    fn insert(&self, state: SourceState) -> Arc<SourceState> {
+        let state = Arc::new(state);
+        self.lock().insert(state.about.name.clone(), state.clone());
+        state
     }
 
     /// Changes what is configured for a source that stays what it is, with its readings and counts.
@@ -203,9 +258,12 @@ impl Store {
         });
     }
 
-    /// Notes that a source is being polled.
-    pub fn begun(&self, name: &str) {
-        self.update(name, |state| state.polling = true);
+    /// Notes that a source is being polled, and when it would be again if the program ended before the poll.
+    pub fn begun(&self, name: &str, resume: Instant) {
+        let begin = |state: &mut SourceState| (state.polling, state.resume) = (true, Some(resume));
+        if let Some(state) = self.update(name, begin) {
+            self.observer.begun(&state);
+        }
     }
 
     /// Waits until a source has come, changed or gone, or a poll has ended, since the last call. For one listener.
@@ -219,7 +277,7 @@ impl Store {
         self.lock().values().cloned().collect()
     }
 
-    /// Whether every source was polled at least once.
+    /// Whether every source was polled at least once, be it by a process before.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.lock().values().all(|state| state.polls > 0)
@@ -252,6 +310,7 @@ mod tests {
         SourceState::new(Arc::new(About {
             name: "a".into(),
             provider: "p",
+            identity: [0; 32],
             interval: Duration::from_secs(60),
             max_age: Duration::from_secs(600),
             low: Low::default(),

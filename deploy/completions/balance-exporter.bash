@@ -35,7 +35,7 @@ _balance__exporter() {
 
     case "${cmd}" in
         balance__exporter)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version check poll healthcheck demo"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version check poll healthcheck demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -57,6 +57,10 @@ _balance__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log.level)
                     COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
                     return 0
@@ -73,7 +77,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__check)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -92,6 +96,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage.path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -111,7 +119,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__demo)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -130,6 +138,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage.path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -149,7 +161,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__healthcheck)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version"
+            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -171,6 +183,10 @@ _balance__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log.level)
                     COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
                     return 0
@@ -187,7 +203,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__poll)
-            opts="-h -V --output --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --log.level --log.format --help --version"
+            opts="-h -V --output --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -210,6 +226,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage.path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_balance_exporter_global_optspecs
-    string join \n config-file= web-listen-address= web-systemd-socket web-config-file= web-telemetry-path= web-enable-lifecycle log-level= log-format= h/help V/version
+    string join \n config-file= web-listen-address= web-systemd-socket web-config-file= web-telemetry-path= web-enable-lifecycle storage-path= log-level= log-format= h/help V/version
 end
 
 function __fish_balance_exporter_needs_command
@@ -29,6 +29,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l confi
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
 info\t'What changed'
@@ -48,6 +49,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
 info\t'What changed'
@@ -66,6 +68,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" 
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
 info\t'What changed'
@@ -81,6 +84,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand health
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
 info\t'What changed'
@@ -96,6 +100,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" 
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.telemetry-path -d 'Where the metrics are' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
 warn\t'What a person should look into'
 info\t'What changed'

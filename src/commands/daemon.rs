@@ -8,6 +8,8 @@ use crate::exposition::REVISION;
 use crate::http::client::Clients;
 use crate::listen::Places;
 use crate::reload::{self, Reloader};
+use crate::storage::{InUse, Storage};
+use crate::store::Moment;
 use crate::web::Web;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -35,6 +37,15 @@ pub(super) async fn serve(
     let wait_for = |kind| signal(kind).map_err(|error| Failed::other(format!("cannot wait for signals: {error}")));
     let (terminate, interrupt) = (wait_for(SignalKind::terminate())?, wait_for(SignalKind::interrupt())?);
     let hangup = wait_for(SignalKind::hangup())?;
+    let storage = options.storage_path.as_ref().map(|directory| {
+        Storage::open(directory, Arc::new(Moment::now)).map_err(|InUse| {
+            let directory = directory.display();
+            Failed::other(format!(
+                "{directory}: another process keeps its state there; stop it, or name another directory with --storage.path"
+            ))
+        })
+    });
+    let storage = storage.transpose()?;
     let (reloader, reloads) = reload::channel();
     tokio::spawn(reload_at(hangup, reloader.clone()));
     let listeners = places.listen().await.map_err(Failed::other)?;
@@ -48,6 +59,7 @@ pub(super) async fn serve(
         load: Arc::new(move || read().map_err(|failed| failed.line)),
         reloads,
         lifecycle: options.enable_lifecycle.then_some(reloader),
+        storage,
         listeners,
         web,
         telemetry_path: options.telemetry_path.clone(),

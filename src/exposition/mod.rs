@@ -7,6 +7,7 @@ mod gzip;
 mod own;
 mod render;
 
+use crate::storage::Health;
 use crate::store::{Observer, SourceState};
 use bytes::Bytes;
 use family::Family;
@@ -80,6 +81,14 @@ impl Exposition {
     /// Notes when the configuration was loaded again; absent a time, it was refused and the one before stays.
     pub fn reloaded(&self, loaded: Option<SystemTime>) {
         self.own.reloaded(loaded);
+    }
+
+    /// Shows from now on how the storage does.
+    ///
+    /// # Errors
+    /// When the program's own metrics contradict each other.
+    pub fn watch_storage(&self, health: Arc<Health>) -> Result<(), prometheus::Error> {
+        self.own.watch_storage(health)
     }
 
     fn balances(&self, now: Instant) -> Arc<Balances> {

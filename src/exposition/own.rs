@@ -1,11 +1,13 @@
 //! The program's own metrics, gathered afresh for each scrape: build, configuration and process.
 
 use super::render::epoch_seconds;
+use crate::storage::Health;
 use procfs::WithCurrentSystemInfo;
 use procfs::process::{LimitValue, Process};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, Opts, Registry, TextEncoder};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The commit that the program was built from.
@@ -44,6 +46,14 @@ impl Own {
         }
     }
 
+    /// Adds the metrics of the storage.
+    pub(super) fn watch_storage(&self, health: Arc<Health>) -> Result<(), prometheus::Error> {
+        let up = Gauge::new("balance_exporter_storage_up", "Whether state is kept on disk.")?;
+        let name = "balance_exporter_storage_damaged_files";
+        let damaged = Gauge::new(name, "Damaged files that were set aside and still lie in the storage directory.")?;
+        self.registry.register(Box::new(StorageHealth { health, up, damaged }))
+    }
+
     /// The lines of these metrics.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
@@ -59,6 +69,26 @@ fn gauge(opts: Opts, value: f64) -> Result<Box<Gauge>, prometheus::Error> {
     let gauge = Gauge::with_opts(opts)?;
     gauge.set(value);
     Ok(Box::new(gauge))
+}
+
+/// How the storage does, as it is when asked.
+struct StorageHealth {
+    health: Arc<Health>,
+    up: Gauge,
+    damaged: Gauge,
+}
+
+impl Collector for StorageHealth {
+    fn desc(&self) -> Vec<&Desc> {
+        [self.up.desc(), self.damaged.desc()].concat()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "gauges are f64; nobody has 2^53 files")]
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.up.set(if self.health.is_up() { 1.0 } else { 0.0 });
+        self.damaged.set(self.health.damaged() as f64);
+        [self.up.collect(), self.damaged.collect()].concat()
+    }
 }
 
 /// The usual process metrics. The `prometheus` crate's own collector counts processor time in whole seconds.

@@ -13,7 +13,7 @@ use crate::secret::SecretRef;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderValue;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
@@ -22,7 +22,7 @@ const DEFAULT_URL: &str = "https://api.ati.su/v1.0/balance";
 const CURRENCY: &str = "ATIS";
 
 /// `provider.atisu`: a token and the code of its ATI account.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of atisu")]
 pub struct Settings {
     url: Option<Endpoint>,

@@ -11,7 +11,7 @@ use crate::domain::{Answer, Failure};
 use crate::http::Http;
 use crate::secret::Secret;
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub use settings::{Build, Endpoint};
@@ -31,9 +31,10 @@ macro_rules! providers {
     ($($name:ident),* $(,)?) => {
         $(mod $name;)*
 
-        /// The `provider` of a source, as the configuration states it: the provider's name over its settings.
+        /// The `provider` of a source, as the configuration states it: the provider's name over its settings. It serializes
+        /// without secrets.
         #[expect(non_camel_case_types, reason = "a variant is the provider's name in the configuration and in labels")]
-        #[derive(Debug, PartialEq, Deserialize)]
+        #[derive(Debug, PartialEq, Deserialize, Serialize)]
         pub enum Settings {
             $(
                 #[doc = concat!("Settings of `", stringify!($name), "`.")]

@@ -19,7 +19,7 @@ use url::Url;
 const DEFAULT_URL: &str = "http://lk.mysmpp.ru/json/balance.php";
 
 /// `provider.mysmpp`: a login with its password, or a token.
-#[derive(Debug, PartialEq, serde::Deserialize)]
+#[derive(Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of mysmpp")]
 pub struct Settings {
     url: Option<Endpoint>,

@@ -4,6 +4,7 @@ use crate::checked::{self, Problem};
 use crate::secret::{Secret, SecretRef};
 use reqwest::header::HeaderValue;
 use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
 use url::Url;
 
 /// The address of a provider: `http` or `https`, without credentials and without a fragment.
@@ -49,6 +50,13 @@ impl Endpoint {
 impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         checked::text(deserializer, Self::parse)
+    }
+}
+
+/// The address, for a digest and nothing that is shown: its query can hold a secret.
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The exposition of the real binary against scripted stand-ins, byte for byte.
 
-use crate::support::{Configured, Daemon, repository};
+use crate::support::{Configured, Daemon, binary, repository};
 use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
@@ -87,7 +87,9 @@ sources:
         broken = broken.url("/"),
         hanging = hanging.url("/"),
     ));
-    let daemon = Daemon::start(&configured);
+    let state = configured.directory.path().join("state");
+    let storage = ["--storage.path", state.to_str().expect("UTF-8")];
+    let daemon = Daemon::start_with(configured.path(), &storage, &mut binary());
     let ended = |metrics: &str| metrics.lines().filter(|line| line.starts_with("balance_up{")).count() == 4;
     let page = settled(&daemon.metrics_where("four polls have ended", ended).await);
 

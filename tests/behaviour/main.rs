@@ -22,5 +22,6 @@ mod real_parts;
 mod reload;
 mod secrets;
 mod simulation;
+mod storage;
 mod support;
 mod web;

@@ -7,8 +7,8 @@ use balance_exporter::exposition::Exposition;
 use balance_exporter::http::{Http, Request, Response};
 use balance_exporter::poll::Target;
 use balance_exporter::provider::Provider;
-use balance_exporter::scheduler::{Clock, Scheduler};
-use balance_exporter::store::{About, Moment, SourceState, Store};
+use balance_exporter::scheduler::Scheduler;
+use balance_exporter::store::{About, Clock, Moment, SourceState, Store};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::path::Path;
@@ -40,7 +40,14 @@ impl Http for NoNetwork {
 
 fn source(name: &str, interval: u64, script: impl Fn(u32) -> BoxFuture<'static, Polled> + Send + Sync + 'static) -> Ready {
     let interval = Duration::from_secs(interval);
-    let about = About { name: name.into(), provider: "scripted", interval, max_age: interval * 3, low: Low::default() };
+    let about = About {
+        name: name.into(),
+        provider: "scripted",
+        identity: [0; 32],
+        interval,
+        max_age: interval * 3,
+        low: Low::default(),
+    };
     let provider = Arc::new(Scripted(script, Mutex::new(0)));
     let target = Target { provider, http: Box::new(NoNetwork), secrets: Vec::new() };
     Ready { about, target, recipe: recipe("x") }

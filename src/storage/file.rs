@@ -1,0 +1,188 @@
+//! The file: one embedded transactional database, opened, checked, written and, when it is damaged, set aside.
+//!
+//! It knows bytes under names and nothing of what they mean.
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// The file in the directory.
+pub const FILE_NAME: &str = "balance-exporter.redb";
+/// What a damaged file is called from then on, with a number behind it.
+pub const DAMAGED: &str = "balance-exporter.redb.damaged-";
+/// A file that was never finished.
+const UNFINISHED: &str = "balance-exporter.redb.new";
+/// The format of the records. A file of a higher one is left alone.
+pub(super) const FORMAT: u32 = 1;
+/// The states are in memory anyway.
+const CACHE: usize = 1024 * 1024;
+
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
+
+/// Why a file cannot be used.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Another process has it.
+    InUse,
+    /// Written by a newer version of the program.
+    Newer(String),
+    /// Its content cannot be read.
+    Damaged(String),
+    /// It may be better later: no permission, no space, no such disk.
+    Unusable(String),
+}
+
+/// The right to use the directory, until it is dropped or the process ends in whatever way.
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// Takes the directory, which is made where there is none.
+    pub(super) fn take(directory: &Path) -> Result<Self, Refused> {
+        let unusable = |error: io::Error| Refused::Unusable(error.to_string());
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
+        let opened = File::open(directory).map_err(unusable)?;
+        match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Refused::InUse),
+            // A network file system may not lock directories; the database has its own lock on the file.
+            _ => Ok(Self(opened)),
+        }
+    }
+}
+
+/// An open file.
+pub(super) struct Opened {
+    database: Database,
+    /// What identities are hashed with; it never leaves the file.
+    pub(super) salt: hmac::Key,
+    /// What was stored, by name.
+    pub(super) records: Vec<(String, Vec<u8>)>,
+}
+
+impl Opened {
+    /// Opens the file, or makes it where there is none, and reads it whole.
+    pub(super) fn open(directory: &Path, lock: &Lock) -> Result<Self, Refused> {
+        let path = directory.join(FILE_NAME);
+        // The database is not made for damage that nobody has made on purpose yet, and may panic.
+        let open = AssertUnwindSafe(|| {
+            if !path.try_exists().map_err(|error| Refused::Unusable(error.to_string()))? {
+                create(directory, &path, lock)?;
+            }
+            let mut builder = Database::builder();
+            builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+            Self::read(builder.open(&path).map_err(|error| refused(error.into()))?)
+        });
+        catch_unwind(open).unwrap_or_else(|_| Err(Refused::Damaged("reading it failed in an unexpected way".to_owned())))
+    }
+
+    fn read(database: Database) -> Result<Self, Refused> {
+        let reading = database.begin_read().map_err(|error| refused(error.into()))?;
+        let meta = reading.open_table(META).map_err(|error| refused(error.into()))?;
+        let format = meta.get("format").map_err(|error| refused(error.into()))?;
+        let format = format.and_then(|bytes| Some(u32::from_le_bytes(bytes.value().try_into().ok()?)));
+        match format {
+            Some(FORMAT) => {}
+            Some(newer) if newer > FORMAT => return Err(Refused::Newer(format!("format {newer}, this one writes {FORMAT}"))),
+            _ => return Err(Refused::Damaged("it names no format of this program".to_owned())),
+        }
+        let salt = meta.get("salt").map_err(|error| refused(error.into()))?;
+        let salt = salt.ok_or_else(|| Refused::Damaged("it has no salt".to_owned()))?;
+        let salt = hmac::Key::new(hmac::HMAC_SHA256, salt.value());
+        let sources = reading.open_table(SOURCES).map_err(|error| refused(error.into()))?;
+        let mut records = Vec::new();
+        for entry in sources.iter().map_err(|error| refused(error.into()))? {
+            let (name, record) = entry.map_err(|error| refused(error.into()))?;
+            records.push((name.value().to_owned(), record.value().to_vec()));
+        }
+        drop((meta, sources, reading));
+        Ok(Self { database, salt, records })
+    }
+
+    /// Writes the records of these names, and drops those of names without one, in one transaction that is on the disk when it
+    /// returns. `whole` replaces all that there is.
+    pub(super) fn commit(&self, records: &[(&str, Option<Vec<u8>>)], whole: bool) -> Result<(), String> {
+        let write = AssertUnwindSafe(|| -> Result<(), redb::Error> {
+            let writing = self.database.begin_write()?;
+            let mut sources = writing.open_table(SOURCES)?;
+            if whole {
+                sources.retain(|_, _| false)?;
+            }
+            for (name, record) in records {
+                match record {
+                    Some(record) => drop(sources.insert(*name, record.as_slice())?),
+                    None => drop(sources.remove(*name)?),
+                }
+            }
+            drop(sources);
+            writing.commit()?;
+            Ok(())
+        });
+        let written = catch_unwind(write).map_err(|_| "writing failed in an unexpected way".to_owned())?;
+        written.map_err(|error| error.to_string())
+    }
+}
+
+/// Makes a whole file under another name first, so that one that was never finished is not taken for a damaged one.
+fn create(directory: &Path, path: &Path, lock: &Lock) -> Result<(), Refused> {
+    let unusable = |error: io::Error| Refused::Unusable(error.to_string());
+    let unfinished = directory.join(UNFINISHED);
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(unusable(error)),
+        _ => {}
+    }
+    let empty = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&unfinished).map_err(unusable)?;
+    drop(empty);
+    let fill = || -> Result<(), redb::Error> {
+        let mut builder = Database::builder();
+        let database = builder.set_cache_size(CACHE).create(&unfinished)?;
+        let mut salt = [0; 32];
+        SystemRandom::new().fill(&mut salt).map_err(|_| redb::Error::Io(io::Error::other("no random numbers")))?;
+        let writing = database.begin_write()?;
+        let mut meta = writing.open_table(META)?;
+        meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
+        meta.insert("salt", salt.as_slice())?;
+        drop(meta);
+        drop(writing.open_table(SOURCES)?);
+        writing.commit()?;
+        Ok(database.close()?)
+    };
+    fill().map_err(|error| Refused::Unusable(error.to_string()))?;
+    std::fs::rename(&unfinished, path).map_err(unusable)?;
+    lock.0.sync_all().map_err(unusable)
+}
+
+fn refused(error: redb::Error) -> Refused {
+    let text = error.to_string();
+    match error {
+        // The library has no other name for it.
+        redb::Error::Corrupted(_) if text.contains("Expected file format version <=") => Refused::Newer(text),
+        redb::Error::DatabaseAlreadyOpen => Refused::InUse,
+        redb::Error::Io(error) if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            Refused::Unusable(text)
+        }
+        redb::Error::PreviousIo => Refused::Unusable(text),
+        _ => Refused::Damaged(text),
+    }
+}
+
+/// Gives the damaged file another name, one that no file has yet.
+pub(super) fn set_aside(directory: &Path) -> io::Result<PathBuf> {
+    let free = |n: &u32| !directory.join(format!("{DAMAGED}{n}")).exists();
+    let number = (1..u32::MAX).find(free).ok_or_else(|| io::Error::other("no name is free"))?;
+    let aside = directory.join(format!("{DAMAGED}{number}"));
+    // Nobody takes the name meanwhile: the directory is locked.
+    std::fs::rename(directory.join(FILE_NAME), &aside)?;
+    Ok(aside)
+}
+
+/// How many damaged files lie in the directory.
+pub(super) fn damaged(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(DAMAGED)).count() as u64
+}

@@ -1,0 +1,150 @@
+//! A source's state as bytes and back: what outlives the process, and how monotonic times become wall-clock times and again
+//! monotonic ones.
+
+use super::facts::Fact;
+use crate::domain::{Failure, Label, Reason};
+use crate::store::{About, Moment, SourceState};
+use crate::sums::{Sum, Sums};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// What is stored of a source. The order of the fields is the format; a change of it is a new version.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record {
+    /// What the source was, with the file's salt.
+    pub(super) identity: [u8; 32],
+    saved: Wall,
+    interval: Duration,
+    polls: u64,
+    /// By name, so that new reasons do not move old counts.
+    failures: Vec<(String, u64)>,
+    took: Option<Duration>,
+    failure: Option<(String, String)>,
+    failing_since: Option<Wall>,
+    last_success: Option<Wall>,
+    next: Option<Wall>,
+    readings: Option<Vec<Fact>>,
+    sums: Vec<StoredSum>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSum {
+    account: String,
+    currency: String,
+    last: Option<[u8; 16]>,
+    withdrawn: [u8; 16],
+    deposited: [u8; 16],
+}
+
+/// Nanoseconds since the epoch, before it included: a machine without a clock of its own may think it is 1969.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Wall(i128);
+
+impl Wall {
+    fn of(at: SystemTime) -> Self {
+        let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+        Self(at.duration_since(UNIX_EPOCH).map_or_else(|error| -nanos(error.duration()), nanos))
+    }
+
+    fn at(instant: Instant, now: Moment) -> Self {
+        let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+        let Self(wall) = Self::of(now.wall);
+        Self(wall + nanos(instant.saturating_duration_since(now.instant)) - nanos(now.instant.saturating_duration_since(instant)))
+    }
+
+    /// None for a time that the system cannot express.
+    fn time(self) -> Option<SystemTime> {
+        let distance = duration(i128::try_from(self.0.unsigned_abs()).unwrap_or(i128::MAX));
+        if self.0 < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
+    }
+
+    /// From the other to this; nothing where this is the earlier.
+    fn since(self, other: Self) -> Duration {
+        duration(self.0.saturating_sub(other.0).max(0))
+    }
+}
+
+fn duration(nanos: i128) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+impl Record {
+    pub(super) fn of(state: &SourceState, now: Moment, identity: [u8; 32]) -> Self {
+        // A poll that does not end before the program does was a poll all the same: the provider was asked.
+        let next = state.resume.filter(|_| state.polling).or(state.next);
+        let sum = |((account, currency), sum): (&(Label, Label), &Sum)| StoredSum {
+            account: account.as_str().to_owned(),
+            currency: currency.as_str().to_owned(),
+            last: sum.last.map(|amount| amount.serialize()),
+            withdrawn: sum.withdrawn.serialize(),
+            deposited: sum.deposited.serialize(),
+        };
+        let failures =
+            Reason::ALL.iter().map(|reason| (*reason, state.failures[*reason as usize])).filter(|(_, count)| *count > 0);
+        Self {
+            identity,
+            saved: Wall::of(now.wall),
+            interval: state.about.interval,
+            polls: state.polls,
+            failures: failures.map(|(reason, count)| (reason.as_str().to_owned(), count)).collect(),
+            took: state.took,
+            failure: state.failure.as_ref().map(|failure| (failure.reason.as_str().to_owned(), failure.detail.clone())),
+            failing_since: state.failing_since.map(|since| Wall::of(since.wall)),
+            last_success: state.last_success.map(Wall::of),
+            next: next.map(|next| Wall::at(next, now)),
+            readings: state.kept.as_ref().map(|readings| readings.iter().map(Fact::from).collect()),
+            sums: state.sums.iter().map(sum).collect(),
+        }
+    }
+
+    /// The state as it goes on now, in a process that knows nothing of the monotonic clock of the one before.
+    pub(super) fn state(self, about: Arc<About>, now: Moment) -> SourceState {
+        let due = self.next.map(|next| self.remaining(next, about.interval, now));
+        let mut state = SourceState::new(about);
+        state.polls = self.polls;
+        for (name, count) in self.failures {
+            if let Some(reason) = reason(&name) {
+                state.failures[reason as usize] = count;
+            }
+        }
+        state.took = self.took;
+        state.failure = self.failure.map(|(name, detail)| Failure::new(reason(&name).unwrap_or(Reason::Internal), detail));
+        state.failing_since = self.failing_since.filter(|_| state.failure.is_some()).map(|since| ago(since, now));
+        state.last_success = self.last_success.and_then(Wall::time);
+        state.kept = self.readings.map(|facts| facts.into_iter().map(Into::into).collect());
+        state.sums = Arc::new(self.sums.into_iter().map(StoredSum::key_and_sum).collect::<Sums>());
+        state.next = due.map(|due| now.instant + due);
+        state
+    }
+
+    /// How long until the next poll is due. A clock that was put back does not make it longer than it was when it was stored.
+    fn remaining(&self, next: Wall, interval: Duration, now: Moment) -> Duration {
+        let remaining = next.since(Wall::of(now.wall)).min(next.since(self.saved));
+        let shortened = interval < self.interval && self.failure.is_none();
+        if shortened { remaining.min(interval) } else { remaining }
+    }
+}
+
+impl StoredSum {
+    fn key_and_sum(self) -> ((Label, Label), Sum) {
+        let sum = Sum {
+            last: self.last.map(Decimal::deserialize),
+            withdrawn: Decimal::deserialize(self.withdrawn),
+            deposited: Decimal::deserialize(self.deposited),
+        };
+        ((Label::new(&self.account), Label::new(&self.currency)), sum)
+    }
+}
+
+fn reason(name: &str) -> Option<Reason> {
+    Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
+}
+
+/// A time of the wall clock as a moment that is not in the future.
+fn ago(then: Wall, now: Moment) -> Moment {
+    let instant = now.instant.checked_sub(Wall::of(now.wall).since(then)).unwrap_or(now.instant);
+    Moment { instant, wall: then.time().unwrap_or(now.wall) }
+}
