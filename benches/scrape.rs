@@ -42,6 +42,7 @@ fn exporter() -> (Arc<Exposition>, Store) {
             interval,
             max_age: interval,
             low: Low::default(),
+            identity: [0; 32],
         });
         poll(&store, source);
     }

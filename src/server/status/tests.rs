@@ -31,6 +31,7 @@ fn add(store: &Store, name: &str) {
         interval: Duration::from_secs(300),
         max_age: Duration::from_secs(3600),
         low: Low { amount, ..Low::default() },
+        identity: [0; 32],
     });
 }
 
@@ -79,7 +80,7 @@ fn a_source_that_was_never_polled_says_so() {
     store.scheduled("ads", at(5).instant);
     holds(&shown(&store, 0), &["next poll in 5 s"]);
     holds(&shown(&store, 6), &["next poll now"]);
-    store.begun("ads");
+    store.begun("ads", at(0).instant);
     holds(&shown(&store, 6), &["being polled now"]);
 }
 
