@@ -21,7 +21,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# boot SCRIPT [--bind-ro=FROM:TO]...: SCRIPT runs as root inside, with $work as /work. The result is its exit code.
+# boot SCRIPT [--bind-ro=FROM:TO]...: SCRIPT runs as root inside, with $work as /the-test. The result is its exit code.
 boot() {
     local script=$1 code=0
     shift
@@ -32,14 +32,14 @@ Description=The test
 
 [Service]
 Type=oneshot
-ExecStart=/bin/bash -c '/bin/bash /work/script.sh >/work/lines 2>&1; code=$$?; journalctl --no-pager >/work/journal; exec systemctl exit $$code'
+ExecStart=/bin/bash -c '/bin/bash /the-test/script.sh >/the-test/lines 2>&1; code=$$?; journalctl --no-pager >/the-test/journal; exec systemctl exit $$code'
 UNIT
     printf '[Unit]\nRequires=the-test.service\nAfter=the-test.service\n' >"$work/the-test.target"
     mkdir -p "$work/root"
     # shellcheck disable=SC2016 # expanded by the inner shell
     timeout -k 5 120 unshare -m --propagation private bash -c 'mount --bind / "$0/root" && exec systemd-nspawn "$@"' "$work" \
         --quiet --boot --directory="$work/root" --volatile=overlay --register=no --keep-unit --private-network \
-        --machine=the-test --console=pipe --capability=CAP_BPF --system-call-filter=bpf --bind="$work:/work" \
+        --machine=the-test --console=pipe --capability=CAP_BPF --system-call-filter=bpf --bind="$work:/the-test" \
         --bind-ro="$work/the-test.service:/etc/systemd/system/the-test.service" \
         --bind-ro="$work/the-test.target:/etc/systemd/system/the-test.target" "$@" \
         systemd.unit=the-test.target systemd.mask=systemd-networkd-wait-online.service \

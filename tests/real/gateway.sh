@@ -5,6 +5,6 @@ while IFS= read -r line && line=${line%$'\r'} && [ -n "$line" ]; do
     case ${line,,} in content-length:*) length=${line##*: } ;; esac
 done
 LC_ALL=C read -r -N "$length" sent
-printf '%s\n' "$sent" >>/work/asked
+printf '%s\n' "$sent" >>/the-test/asked
 body='{"money": "1234.5", "currency": "RUB", "information": []}'
 printf 'HTTP/1.1 200 OK\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' "${#body}" "$body"

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2317 # functions are called by check
 set -uo pipefail
 # shellcheck source=tests/real/inside.sh
-. /work/inside.sh
+. /the-test/inside.sh
 
 unit=balance-exporter.service
 
@@ -26,7 +26,7 @@ rm -f /usr/sbin/policy-rc.d
 rm -f /etc/dpkg/dpkg.cfg.d/*
 traces >/run/before
 
-check "it installs" dpkg --install /work/package.deb
+check "it installs" dpkg --install /the-test/package.deb
 check "every file is there" installed
 check "the units are well-formed" well_formed
 check "it is enabled" systemctl is-enabled "$unit"
@@ -38,7 +38,7 @@ check "it serves as installed" scraped balance_exporter_build_info
 check "it says that nothing is configured" property_becomes StatusText '0 sources, none failing'
 
 printf '[Socket]\nListenStream=127.0.0.1:18080\nAccept=yes\n' >/run/systemd/system/gateway.socket
-printf '[Service]\nExecStart=-/bin/bash /work/gateway.sh\nStandardInput=socket\nStandardError=null\n' >/run/systemd/system/gateway@.service
+printf '[Service]\nExecStart=-/bin/bash /the-test/gateway.sh\nStandardInput=socket\nStandardError=null\n' >/run/systemd/system/gateway@.service
 mkdir "/run/systemd/system/$unit.d"
 printf '[Service]\nLoadCredential=sms-token:/etc/balance-exporter/credentials/sms-token\n' >"/run/systemd/system/$unit.d/test.conf"
 echo x >/etc/balance-exporter/credentials/sms-token
@@ -53,11 +53,11 @@ check "it restarts with a configuration" systemctl restart "$unit"
 check "a scrape finds the balance" scraped_soon 'balance_available_amount{provider="mysmpp",source="sms",account="",currency="RUB"} 1234.5'
 
 before=$(pid)
-check "an upgrade installs" dpkg --install /work/package.deb
+check "an upgrade installs" dpkg --install /the-test/package.deb
 check "it has restarted what ran" test "$(pid)" != "$before"
 check "it has kept the configuration" scraped_soon 'balance_up{provider="mysmpp",source="sms"} 1'
 systemctl disable --quiet "$unit"
-check "another upgrade installs" dpkg --install /work/package.deb
+check "another upgrade installs" dpkg --install /the-test/package.deb
 check "it has left disabled what was disabled" test "$(systemctl is-enabled "$unit")" = disabled
 
 check "it is removed" dpkg --remove balance-exporter

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2317 # functions are called by check
 set -uo pipefail
 # shellcheck source=tests/real/inside.sh
-. /work/inside.sh
+. /the-test/inside.sh
 
 unit=balance-exporter.service
 token=a-token-that-nobody-may-see
@@ -26,7 +26,7 @@ prepare() {
     printf '[Service]\nLoadCredential=sms-token:/etc/balance-exporter/credentials/sms-token\nWatchdogSec=2s\n' \
         >"/etc/systemd/system/$unit.d/test.conf"
     printf '[Socket]\nListenStream=127.0.0.1:18080\nAccept=yes\n' >/etc/systemd/system/gateway.socket
-    printf '[Service]\nExecStart=-/bin/bash /work/gateway.sh\nStandardInput=socket\nStandardError=null\n' \
+    printf '[Service]\nExecStart=-/bin/bash /the-test/gateway.sh\nStandardInput=socket\nStandardError=null\n' \
         >/etc/systemd/system/gateway@.service
     systemctl daemon-reload
     systemctl start gateway.socket
@@ -34,7 +34,7 @@ prepare() {
 
 other_user() { [ "$(ps -o user= -p "$(pid)")" = balance-exporter ]; }
 has_state() { [ "$(stat -c %a /var/lib/private/balance-exporter)" = 700 ]; }
-sent() { grep --quiet --fixed-strings "\"$token\"" /work/asked; }
+sent() { grep --quiet --fixed-strings "\"$token\"" /the-test/asked; }
 fails_to_start() { ! systemctl restart "$unit"; }
 left_failed() { property ActiveState failed && property ExecMainStatus 78 && property NRestarts 0; }
 answers_on_the_socket() { page /-/healthy && property ActiveState active; }
