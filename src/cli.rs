@@ -53,7 +53,7 @@ pub struct Options {
 /// What to do instead of running the daemon.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Validate the configuration and the credentials' presence; poll nothing
+    /// Validate the configuration, the web configuration and the credentials' presence; poll nothing
     Check,
     /// Poll once and print what was found; no server
     Poll {

@@ -70,10 +70,15 @@ impl Schedule {
         begun + FIRST_RETRY.min(self.interval)
     }
 
-    /// A poll that began at `begun` has succeeded at `now`.
-    pub fn succeeded(&mut self, begun: Instant, now: Instant) {
+    /// Forgets the failures so far: the next one is the first of its kind. When the next poll is due stays.
+    pub const fn forgive(&mut self) {
         self.transients = 0;
         self.refusals = 0;
+    }
+
+    /// A poll that began at `begun` has succeeded at `now`.
+    pub fn succeeded(&mut self, begun: Instant, now: Instant) {
+        self.forgive();
         self.due = self.next_slot(begun, now);
     }
 

@@ -10,6 +10,7 @@ use crate::schedule::Schedule;
 use crate::store::{About, Clock, Moment, Outcome, SourceState, Store};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -34,6 +35,8 @@ struct Scheduled {
     task: AbortHandle,
     /// Resolves when the task has ended.
     ended: oneshot::Receiver<()>,
+    /// Tells the task that failures so far no longer count.
+    forgiven: Arc<AtomicBool>,
 }
 
 impl Scheduler {
@@ -45,7 +48,8 @@ impl Scheduler {
 
     /// Polls these sources from now on, and no others.
     ///
-    /// A source that is the same as before is left alone, down to its next poll. One whose provider is the same keeps its
+    /// A source that is the same as before is left alone, down to its next poll; only its failures no longer make polls more
+    /// seldom. One whose provider is the same keeps its
     /// readings, counts and session, and is polled soon. Any other of the same name starts afresh.
     pub async fn apply(&mut self, sources: Vec<Ready>) {
         self.resume(sources, |_, _| None).await;
@@ -65,7 +69,8 @@ impl Scheduler {
         for mut source in sources {
             let name = source.about.name.clone();
             let before = self.sources.get(&name);
-            if before.is_some_and(|before| before.about == source.about && before.recipe == source.recipe) {
+            if let Some(same) = before.filter(|before| before.about == source.about && before.recipe == source.recipe) {
+                same.forgiven.store(true, Ordering::Relaxed);
                 continue;
             }
             let same_provider =
@@ -94,13 +99,15 @@ impl Scheduler {
         self.store.scheduled(&about.name, first);
         let schedule = Schedule::new(about.interval, first);
         let provider = target.provider.clone();
-        let watching = watch(about.clone(), target, schedule, journal, self.store.clone(), self.clock.clone());
+        let forgiven = Arc::new(AtomicBool::new(false));
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let watching = watch(about.clone(), target, schedule, journal, forgiven.clone(), store, clock);
         let (alive, ended) = oneshot::channel::<()>();
         let task = self.tasks.spawn(async move {
             let _alive = alive;
             watching.await;
         });
-        self.sources.insert(about.name.clone(), Scheduled { about, recipe, provider, task, ended });
+        self.sources.insert(about.name.clone(), Scheduled { about, recipe, provider, task, ended, forgiven });
     }
 
     /// Ends the task of a source, and waits until it can no longer touch the store.
@@ -129,13 +136,24 @@ impl Scheduler {
     }
 }
 
-async fn watch(about: About, target: Target, mut schedule: Schedule, mut journal: Journal, store: Arc<Store>, clock: Clock) {
+async fn watch(
+    about: About,
+    target: Target,
+    mut schedule: Schedule,
+    mut journal: Journal,
+    forgiven: Arc<AtomicBool>,
+    store: Arc<Store>,
+    clock: Clock,
+) {
     loop {
         tokio::time::sleep_until(schedule.due()).await;
         let begun = Instant::now();
         store.begun(&about.name, schedule.if_cut_off(begun));
         let result = target.poll().await;
         let ended = clock();
+        if forgiven.swap(false, Ordering::Relaxed) {
+            schedule.forgive();
+        }
         match &result {
             Ok(_) => schedule.succeeded(begun, ended.instant),
             Err(failure) => {

@@ -41,7 +41,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.s
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.enable-lifecycle -d 'Allow POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s V -l version -d 'Print version'
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "check" -d 'Validate the configuration and the credentials\' presence; poll nothing'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "check" -d 'Validate the configuration, the web configuration and the credentials\' presence; poll nothing'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "poll" -d 'Poll once and print what was found; no server'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "healthcheck" -d 'Ask the daemon that runs at the first --web.listen-address whether it is healthy; for containers'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "demo" -d 'Run the daemon against built-in stand-in providers on loopback; needs no file and no account'

@@ -333,6 +333,24 @@ async fn sources_that_stay_the_same_do_not_notice_a_reload() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reload_resets_the_backoff_and_leaves_the_due_time() {
+    let times = Times::new();
+    let sources = || {
+        let noted = times.clone();
+        let script = move |_| {
+            noted.note();
+            std::future::ready(failed(Reason::Auth)).boxed()
+        };
+        vec![source("a", 60, script)]
+    };
+    let mut world = World::of(sources()).await;
+    sleep(Duration::from_secs(430)).await;
+    world.scheduler.apply(sources()).await;
+    sleep(Duration::from_secs(660)).await;
+    assert_eq!(times.seconds(), [0, 60, 180, 420, 900, 960, 1080], "due at 900 as before, and from there anew");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_adds_adjusts_replaces_and_removes() {
     let times = Times::new();
     let script = |mark: u64| {
