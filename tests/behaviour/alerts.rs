@@ -1,13 +1,13 @@
 //! The rules in deploy/prometheus, as promtool judges them and as Prometheus and Alertmanager live by them.
 
 use crate::real_parts::{Running, free_port, until};
-use crate::support::{Configured, Daemon, PATIENCE, debian, repository, text};
+use crate::support::{Configured, Daemon, PATIENCE, TAKING_TURNS, debian, repository, text};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Asked, Reply, StandIn};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 const RULES: &str = "deploy/prometheus/balance-exporter.rules.yml";
@@ -22,6 +22,14 @@ fn good(command: &mut Command) -> String {
     let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{said}");
     said
+}
+
+/// Tries three times: promtool 2.42 loses an evaluation now and then when the machine is busy. A rule that is wrong is wrong each
+/// time.
+fn good_at_last(run: impl Fn() -> Output) {
+    let said: Vec<String> =
+        (0..3).map(|_| run()).map_while(|output| (!output.status.success()).then(|| text(&output.stdout))).collect();
+    assert!(said.len() < 3, "{}", said.concat());
 }
 
 fn promtool() -> Command {
@@ -41,7 +49,10 @@ fn every_alert_fires_and_resolves_as_its_tests_say() {
     let files = std::fs::read_dir(repository("tests/prometheus")).expect("the tests");
     let files: BTreeSet<_> = files.map(|file| file.expect("a file").path()).collect();
     assert!(!files.is_empty());
-    good(promtool().args(["test", "rules"]).args(&files));
+    let _turn = TAKING_TURNS.blocking_lock();
+    for file in &files {
+        good_at_last(|| promtool().args(["test", "rules"]).arg(file).output().expect("it runs"));
+    }
     let tested: String = files.iter().map(|file| std::fs::read_to_string(file).expect("a test")).collect();
     for alert in alerts() {
         let name = alert["alert"].as_str().unwrap_or_default();
