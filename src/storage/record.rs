@@ -92,7 +92,8 @@ impl Record {
             failures: failures.map(|(reason, count)| (reason.as_str().to_owned(), count)).collect(),
             took: state.took,
             failure: state.failure.as_ref().map(|failure| (failure.reason.as_str().to_owned(), failure.detail.clone())),
-            failing_since: state.failing_since.map(|since| Wall::of(since.wall)),
+            // By the clock that does not jump: the other may have been set since.
+            failing_since: state.failing_since.map(|since| Wall::at(since.instant, now)),
             last_success: state.last_success.map(Wall::of),
             next: next.map(|next| Wall::at(next, now)),
             readings: state.kept.as_ref().map(|readings| readings.iter().map(Fact::from).collect()),

@@ -1,126 +1,11 @@
 //! The scheduler over days, under a clock that jumps from one event to the next.
 
-use balance_exporter::assemble::{Ready, Recipe};
-use balance_exporter::config::Config;
-use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Label, Low, Reading, Reason, RetryAfter};
-use balance_exporter::exposition::Exposition;
-use balance_exporter::http::{Http, Request, Response};
-use balance_exporter::poll::Target;
-use balance_exporter::provider::Provider;
-use balance_exporter::scheduler::Scheduler;
-use balance_exporter::store::{About, Clock, Moment, SourceState, Store};
+use crate::simulated::{BEGINNING, Times, World, amount, failed, good, source};
+use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason, RetryAfter};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
-
-type Polled = Result<Answer, Failure>;
-
-/// A provider that does what the test says, given which poll it is.
-struct Scripted<F>(F, Mutex<u32>);
-
-impl<F: Fn(u32) -> BoxFuture<'static, Polled> + Send + Sync> Provider for Scripted<F> {
-    fn poll<'a>(&'a self, _: &'a dyn Http) -> BoxFuture<'a, Polled> {
-        let mut polls = self.1.lock().expect("no panic");
-        *polls += 1;
-        (self.0)(*polls)
-    }
-}
-
-/// The scripted provider calls nobody.
-struct NoNetwork;
-
-impl Http for NoNetwork {
-    fn send(&self, _: Request) -> BoxFuture<'_, Result<Response, Failure>> {
-        unreachable!("a scripted provider sends nothing")
-    }
-}
-
-fn source(name: &str, interval: u64, script: impl Fn(u32) -> BoxFuture<'static, Polled> + Send + Sync + 'static) -> Ready {
-    let interval = Duration::from_secs(interval);
-    let about = About {
-        name: name.into(),
-        provider: "scripted",
-        identity: [0; 32],
-        interval,
-        max_age: interval * 3,
-        low: Low::default(),
-    };
-    let provider = Arc::new(Scripted(script, Mutex::new(0)));
-    let target = Target { provider, http: Box::new(NoNetwork), secrets: Vec::new() };
-    Ready { about, target, recipe: recipe("x") }
-}
-
-/// A recipe that differs from others by its token. Nothing is made of it here.
-fn recipe(token: &str) -> Recipe {
-    let file = format!("sources: [{{name: a, provider: {{mysmpp: {{token: {token}}}}}}}]");
-    let source = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0);
-    Recipe { settings: source.settings, secrets: source.secrets, network: source.network, timeout: source.timeout }
-}
-
-/// A run of the scheduler, in which the wall clock goes with the simulated one.
-struct World {
-    store: Arc<Store>,
-    exposition: Arc<Exposition>,
-    scheduler: Scheduler,
-    clock: Clock,
-    began: Instant,
-}
-
-impl World {
-    async fn of(sources: Vec<Ready>) -> Self {
-        let began = Instant::now();
-        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let clock: Clock = Arc::new(move || Moment { instant: Instant::now(), wall: wall + began.elapsed() });
-        let exposition = Arc::new(Exposition::new(wall).expect("metrics"));
-        let store = Arc::new(Store::new(exposition.clone()));
-        let mut scheduler = Scheduler::new(store.clone(), clock.clone());
-        scheduler.apply(sources).await;
-        Self { store, exposition, scheduler, clock, began }
-    }
-
-    fn state(&self, name: &str) -> Arc<SourceState> {
-        self.store.snapshot().into_iter().find(|state| *state.about.name == *name).expect("the source")
-    }
-
-    fn metrics(&self) -> String {
-        String::from_utf8(self.exposition.plain(Instant::now()).balances.to_vec()).expect("UTF-8")
-    }
-}
-
-/// Collects when something happened, counted from the beginning.
-#[derive(Clone)]
-struct Times(Arc<Mutex<Vec<Duration>>>, Instant);
-
-impl Times {
-    fn new() -> Self {
-        Self(Arc::default(), Instant::now())
-    }
-
-    fn note(&self) {
-        self.0.lock().expect("no panic").push(self.1.elapsed());
-    }
-
-    /// Whole seconds; the timer's own millisecond of lateness falls away.
-    fn seconds(&self) -> Vec<u64> {
-        self.0.lock().expect("no panic").iter().map(Duration::as_secs).collect()
-    }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "what a script ends with")]
-fn good() -> Polled {
-    Ok(Answer::new(vec![amount(1.0)]))
-}
-
-fn amount(amount: f64) -> Reading {
-    Reading::Amount(Amount { kind: AmountKind::Available, account: Label::default(), currency: Label::default(), amount })
-}
-
-fn failed(reason: Reason) -> Polled {
-    Err(Failure::new(reason, "scripted"))
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_week_does_not_drift() {
@@ -244,7 +129,7 @@ async fn each_reason_is_tried_again_at_its_pace() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_honoured_in_both_forms_up_to_an_hour() {
-    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(BEGINNING);
     let cases = [
         (RetryAfter::Delay(Duration::from_secs(200)), 200),
         (RetryAfter::At(wall + Duration::from_secs(250)), 250),
@@ -290,7 +175,6 @@ async fn readings_stay_until_max_age_and_then_go_without_a_poll() {
     let last = "balance_last_success_timestamp_seconds{provider=\"scripted\",source=\"a\"} 1800000000";
     assert!(metrics.contains("balance_up{provider=\"scripted\",source=\"a\"} 0\n"), "{metrics}");
     assert!(metrics.contains(last), "{metrics}");
-    assert_eq!((world.clock)().instant, world.began + Duration::from_secs(2401));
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,96 +193,4 @@ async fn an_answer_replaces_the_one_before_whole() {
     assert_eq!(accounts(&world), [true, true, false]);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(accounts(&world), [false, true, true]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn sources_that_stay_the_same_do_not_notice_a_reload() {
-    let times = Times::new();
-    let sources = || {
-        let noted = times.clone();
-        let script = move |_| {
-            noted.note();
-            std::future::ready(good()).boxed()
-        };
-        vec![source("a", 300, script)]
-    };
-    let mut world = World::of(sources()).await;
-    for _ in 0..100 {
-        sleep(Duration::from_secs(7)).await;
-        world.scheduler.apply(sources()).await;
-        assert!(world.metrics().contains("balance_available_amount{"));
-    }
-    assert_eq!(times.seconds(), [0, 300, 600]);
-    assert_eq!(world.state("a").polls, 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reload_resets_the_backoff_and_leaves_the_due_time() {
-    let times = Times::new();
-    let sources = || {
-        let noted = times.clone();
-        let script = move |_| {
-            noted.note();
-            std::future::ready(failed(Reason::Auth)).boxed()
-        };
-        vec![source("a", 60, script)]
-    };
-    let mut world = World::of(sources()).await;
-    sleep(Duration::from_secs(430)).await;
-    world.scheduler.apply(sources()).await;
-    sleep(Duration::from_secs(660)).await;
-    assert_eq!(times.seconds(), [0, 60, 180, 420, 900, 960, 1080], "due at 900 as before, and from there anew");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reload_adds_adjusts_replaces_and_removes() {
-    let times = Times::new();
-    let script = |mark: u64| {
-        let noted = times.clone();
-        move |n: u32| {
-            noted.note();
-            #[expect(clippy::cast_precision_loss, reason = "small")]
-            let figure = (mark * 100) as f64 + f64::from(n);
-            std::future::ready(Ok(Answer::new(vec![amount(figure)]))).boxed()
-        }
-    };
-    let first = |metrics: &str, name: &str| {
-        let prefix = format!("balance_available_amount{{provider=\"scripted\",source=\"{name}\"");
-        metrics
-            .lines()
-            .find(|line| line.starts_with(&prefix))
-            .and_then(|line| line.rsplit_once(' '))
-            .map(|(_, value)| value.to_owned())
-    };
-    let mut world = World::of(vec![
-        source("adjusted", 300, script(1)),
-        source("replaced", 300, script(2)),
-        source("removed", 300, script(3)),
-    ])
-    .await;
-    sleep(Duration::from_secs(301)).await;
-
-    let replaced = Ready { recipe: recipe("y"), ..source("replaced", 300, script(4)) };
-    world.scheduler.apply(vec![source("adjusted", 60, script(9)), replaced, source("added", 300, script(5))]).await;
-    let metrics = world.metrics();
-    let shown = ["adjusted", "replaced", "removed", "added"].map(|name| first(&metrics, name));
-    assert_eq!(shown.map(|reading| reading.is_some()), [true, false, false, false], "only what stays itself keeps its readings");
-    assert!(!metrics.contains("source=\"removed\""), "{metrics}");
-
-    sleep(Duration::from_secs(1)).await;
-    let shown = ["adjusted", "replaced", "added"].map(|name| first(&world.metrics(), name).expect("a reading"));
-    assert_eq!(shown, ["103", "401", "501"], "changed and new ones are polled soon; the adjusted one by its old provider");
-    assert_eq!(["adjusted", "replaced", "added"].map(|name| world.state(name).polls), [3, 1, 1]);
-    sleep(Duration::from_secs(60)).await;
-    assert_eq!(world.state("adjusted").polls, 4, "at its new interval");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_source_that_is_removed_in_the_middle_of_a_poll_stays_removed() {
-    let slow = |_| sleep(Duration::from_secs(5)).map(|()| good()).boxed();
-    let mut world = World::of(vec![source("a", 60, slow)]).await;
-    sleep(Duration::from_secs(2)).await;
-    world.scheduler.apply(Vec::new()).await;
-    sleep(Duration::from_secs(100)).await;
-    assert_eq!((world.store.snapshot().len(), world.metrics()), (0, String::new()));
 }

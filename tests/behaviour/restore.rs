@@ -1,0 +1,204 @@
+//! From one process to the next, under a clock that jumps from one event to the next, and a wall clock that somebody sets.
+
+use crate::simulated::{BEGINNING, Polled, Times, Wall, World, failed, good, source};
+use balance_exporter::assemble::Ready;
+use balance_exporter::domain::{Failure, Reason, RetryAfter};
+use futures_util::FutureExt;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+/// A source that outlives processes.
+struct Lasting {
+    directory: TempDir,
+    wall: Wall,
+    times: Times,
+    interval: u64,
+}
+
+impl Lasting {
+    fn new(interval: u64) -> Self {
+        Self { directory: tempfile::tempdir().expect("a directory"), wall: Wall::new(), times: Times::new(), interval }
+    }
+
+    /// Begins a process in which every poll ends so.
+    async fn begin(&self, ends: impl Fn() -> Polled + Send + Sync + 'static) -> World {
+        World::resumed(vec![self.source("a", ends)], &self.wall, self.directory.path()).await
+    }
+
+    fn source(&self, name: &str, ends: impl Fn() -> Polled + Send + Sync + 'static) -> Ready {
+        let noted = self.times.clone();
+        source(name, self.interval, move |_| {
+            noted.note();
+            std::future::ready(ends()).boxed()
+        })
+    }
+}
+
+/// Whether the source's readings are served.
+fn shown(world: &World) -> bool {
+    world.metrics().contains("balance_available_amount{")
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_grid_goes_on_however_often_the_process_ends() {
+    let lasting = Lasting::new(300);
+    for stopped in [1, 5, 60, 0, 20, 10, 0] {
+        let world = lasting.begin(good).await;
+        sleep(seconds(130)).await;
+        world.end();
+        sleep(seconds(stopped)).await;
+    }
+    assert_eq!(lasting.times.seconds(), [0, 300, 600, 900]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_overdue_is_polled_soon_and_spread() {
+    let lasting = Lasting::new(3600);
+    let sources = || (0..200).map(|n| lasting.source(&format!("s{n}"), good)).collect::<Vec<_>>();
+    let world = World::resumed(sources(), &lasting.wall, lasting.directory.path()).await;
+    sleep(seconds(60)).await;
+    world.end();
+    sleep(seconds(2 * 3600)).await;
+    let _world = World::resumed(sources(), &lasting.wall, lasting.directory.path()).await;
+    sleep(seconds(60)).await;
+    let again = lasting.times.seconds().split_off(200);
+    let by_second: Vec<usize> = (7260..7264).map(|s| again.iter().filter(|at| **at == s).count()).collect();
+    assert_eq!((again.len(), by_second), (200, vec![50; 4]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_age_goes_on_while_the_process_is_stopped() {
+    let lasting = Lasting::new(600);
+    lasting.begin(good).await.end_after(seconds(1)).await;
+    // Fails from 600 on, so that the readings expire at 2400.
+    lasting.begin(|| failed(Reason::Timeout)).await.end_after(seconds(700)).await;
+    sleep(seconds(1000)).await;
+    let world = lasting.begin(|| failed(Reason::Timeout)).await;
+    assert!(shown(&world));
+    sleep(seconds(695)).await;
+    assert!(shown(&world), "2396");
+    sleep(seconds(10)).await;
+    assert!(!shown(&world), "2406");
+    world.end();
+
+    let world = lasting.begin(|| failed(Reason::Timeout)).await;
+    assert!(!shown(&world), "what has gone does not come back");
+    assert!(
+        world
+            .metrics()
+            .contains(&format!("balance_last_success_timestamp_seconds{{provider=\"scripted\",source=\"a\"}} {BEGINNING}\n"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_keeps_the_due_time_and_resets_the_backoff() {
+    let lasting = Lasting::new(60);
+    // Polls at 0, 60, 180 and 420; the next would be at 900.
+    lasting.begin(|| failed(Reason::Auth)).await.end_after(seconds(430)).await;
+    let world = lasting.begin(|| failed(Reason::Auth)).await;
+    sleep(seconds(660)).await;
+    assert_eq!(lasting.times.seconds(), [0, 60, 180, 420, 900, 960, 1080]);
+    assert_eq!(world.state("a").failures[Reason::Auth as usize], 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_to_be_left_alone_outlives_the_process() {
+    let lasting = Lasting::new(300);
+    let limited = || {
+        let retry_after = Some(RetryAfter::Delay(seconds(1800)));
+        Err(Failure { retry_after, ..Failure::new(Reason::RateLimited, "") })
+    };
+    for _ in 0..5 {
+        lasting.begin(limited).await.end_after(seconds(100)).await;
+    }
+    let _world = lasting.begin(good).await;
+    sleep(seconds(1610)).await;
+    assert_eq!(lasting.times.seconds(), [0, 1800, 2100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_was_cut_off_counts_as_a_try() {
+    let lasting = Lasting::new(300);
+    for _ in 0..3 {
+        let noted = lasting.times.clone();
+        let hangs = source("a", 300, move |_| {
+            noted.note();
+            std::future::pending().boxed()
+        });
+        World::resumed(vec![hangs], &lasting.wall, lasting.directory.path()).await.end_after(seconds(40)).await;
+    }
+    assert_eq!(lasting.times.seconds(), [0, 60]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_interval_is_not_kept_waiting_by_the_longer_one() {
+    let mut lasting = Lasting::new(3600);
+    lasting.begin(good).await.end_after(seconds(1)).await;
+    lasting.interval = 60;
+    let _world = lasting.begin(good).await;
+    sleep(seconds(130)).await;
+    assert_eq!(lasting.times.seconds(), [0, 61, 121]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_schedule_does_not_follow_the_wall_clock_and_the_timestamps_do() {
+    for jump in [-7200, 7200] {
+        let lasting = Lasting::new(300);
+        let world = lasting.begin(good).await;
+        sleep(seconds(10)).await;
+        lasting.wall.jump(jump);
+        sleep(seconds(600)).await;
+        assert_eq!(lasting.times.seconds(), [0, 300, 600], "by {jump}");
+        let last = format!("source=\"a\"}} {}\n", BEGINNING.saturating_add_signed(jump) + 600);
+        assert!(world.metrics().contains(&last), "by {jump}: {}", world.metrics());
+        world.end();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_put_back_while_the_process_is_stopped_puts_no_poll_off() {
+    let lasting = Lasting::new(300);
+    lasting.begin(good).await.end_after(seconds(100)).await;
+    lasting.wall.jump(-86_400);
+    let _world = lasting.begin(good).await;
+    sleep(seconds(310)).await;
+    // What was left when it was saved, which was at the first poll.
+    assert_eq!(lasting.times.seconds(), [0, 400]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_put_forward_while_the_process_is_stopped_makes_polls_due_once() {
+    let lasting = Lasting::new(300);
+    lasting.begin(good).await.end_after(seconds(100)).await;
+    lasting.wall.jump(86_400);
+    let _world = lasting.begin(good).await;
+    sleep(seconds(350)).await;
+    assert_eq!(lasting.times.seconds(), [0, 100, 400]);
+}
+
+/// A machine without a clock of its own believes in another year until the network tells it.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_during_an_outage_does_not_change_how_long_readings_last() {
+    for jump in [-1_000_000_000, 1_000_000_000] {
+        let lasting = Lasting::new(600);
+        lasting.begin(good).await.end_after(seconds(1)).await;
+        let world = lasting.begin(|| failed(Reason::Connect)).await;
+        sleep(seconds(620)).await;
+        lasting.wall.jump(jump);
+        // Long enough for a poll that is noted at the new time.
+        sleep(seconds(200)).await;
+        world.end();
+        let world = lasting.begin(|| failed(Reason::Connect)).await;
+        assert!(shown(&world), "by {jump}");
+        // From 600 on it fails; from 2400 on nothing is served.
+        sleep(seconds(1570)).await;
+        assert!(shown(&world), "by {jump}");
+        sleep(seconds(20)).await;
+        assert!(!shown(&world), "by {jump}");
+    }
+}
