@@ -3,7 +3,7 @@
 
 use balance_exporter::domain::{Amount, AmountKind, Answer, Label, Low, Reading};
 use balance_exporter::exposition::Exposition;
-use balance_exporter::store::{About, Moment, Outcome, Store};
+use balance_exporter::store::{About, Moment, Outcome, SourceState, Store};
 use divan::Bencher;
 use prometheus::{Encoder, GaugeVec, Opts, Registry, TextEncoder};
 use std::sync::Arc;
@@ -36,14 +36,15 @@ fn exporter() -> (Arc<Exposition>, Store) {
     let store = Store::new(exposition.clone());
     for source in 0..SOURCES {
         let interval = Duration::from_secs(60);
-        store.add(About {
+        let about = About {
             name: format!("source{source}").into(),
             provider: "adstat",
             interval,
             max_age: interval,
             low: Low::default(),
             identity: [0; 32],
-        });
+        };
+        store.insert(SourceState::new(Arc::new(about)));
         poll(&store, source);
     }
     (exposition, store)

@@ -137,7 +137,9 @@ mod tests {
         let store = Store::new(Arc::new(Nobody));
         for name in names {
             let (interval, max_age) = (Duration::from_secs(60), Duration::from_secs(600));
-            store.add(About { name: (*name).into(), provider: "p", identity: [0; 32], interval, max_age, low: Low::default() });
+            let name = (*name).into();
+            let about = About { name, provider: "p", identity: [0; 32], interval, max_age, low: Low::default() };
+            store.insert(SourceState::new(Arc::new(about)));
         }
         store
     }

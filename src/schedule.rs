@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// The first wait after a transient failure, and the shortest between two polls that are not both on the grid.
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 /// No `Retry-After` is honoured for longer, and no refusal puts a short interval off for longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 /// By how much jitter lengthens a wait at most.
 const JITTER: f64 = 0.2;
 

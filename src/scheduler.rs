@@ -76,27 +76,29 @@ impl Scheduler {
             let same_provider =
                 before.filter(|before| before.recipe.makes_same_provider(&source.recipe)).map(|before| before.provider.clone());
             self.end(&name).await;
-            let mut journal = Journal::default();
-            let mut due = None;
-            if let Some(provider) = same_provider {
+            let (due, journal) = if let Some(provider) = same_provider {
                 source.target.provider = provider;
-                self.store.adjust(source.about.clone());
-            } else if let Some(state) = kept(&source.about, now) {
-                journal = Journal::of(&state);
-                due = state.next.filter(|due| *due > now.instant);
-                self.store.restore(state);
+                self.store.adjust(source.about.clone(), first);
+                (first, Journal::default())
+            } else if let Some(mut state) = kept(&source.about, now) {
+                let due = state.next.filter(|due| *due > now.instant).unwrap_or(first);
+                let journal = Journal::of(&state);
+                state.next = Some(due);
+                self.store.insert(state);
+                (due, journal)
             } else {
-                self.store.add(source.about.clone());
-            }
-            self.begin(source, due.unwrap_or(first), journal);
-            if due.is_none() {
+                let about = Arc::new(source.about.clone());
+                self.store.insert(SourceState { next: Some(first), ..SourceState::new(about) });
+                (first, Journal::default())
+            };
+            self.begin(source, due, journal);
+            if due == first {
                 first += FIRST_POLLS_EVERY;
             }
         }
     }
 
     fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant, journal: Journal) {
-        self.store.scheduled(&about.name, first);
         let schedule = Schedule::new(about.interval, first);
         let provider = target.provider.clone();
         let forgiven = Arc::new(AtomicBool::new(false));

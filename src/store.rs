@@ -153,11 +153,6 @@ pub trait Observer: Send + Sync {
     /// A source was added or adjusted, or a poll of it has ended.
     fn changed(&self, state: &SourceState);
 
-    /// A source was added as a process before has left it.
-    fn restored(&self, state: &SourceState) {
-        self.changed(state);
-    }
-
     /// A poll of it has begun.
     fn begun(&self, _state: &SourceState) {}
 
@@ -170,12 +165,6 @@ impl Observer for Vec<Arc<dyn Observer>> {
     fn changed(&self, state: &SourceState) {
         for observer in self {
             observer.changed(state);
-        }
-    }
-
-    fn restored(&self, state: &SourceState) {
-        for observer in self {
-            observer.restored(state);
         }
     }
 
@@ -206,30 +195,22 @@ impl Store {
         Self { sources: Mutex::new(BTreeMap::new()), observer, change: Notify::const_new() }
     }
 
-    /// Adds a source that was never polled, in the place of any of the same name.
-    pub fn add(&self, about: About) {
-        let state = self.insert(SourceState::new(Arc::new(about)));
+    /// Adds a source, never polled or as a process before has left it, in the place of any of the same name.
+    pub fn insert(&self, state: SourceState) {
+        let state = Arc::new(state);
+        self.lock().insert(state.about.name.clone(), state.clone());
         self.observer.changed(&state);
         self.change.notify_one();
     }
 
-    /// Adds a source as it was left by a process before, in the place of any of the same name.
-    pub fn restore(&self, state: SourceState) {
-        let state = self.insert(state);
-        self.observer.restored(&state);
-        self.change.notify_one();
-    }
-
-    fn insert(&self, state: SourceState) -> Arc<SourceState> {
-        let state = Arc::new(state);
-        self.lock().insert(state.about.name.clone(), state.clone());
-        state
-    }
-
-    /// Changes what is configured for a source that stays what it is, with its readings and counts.
-    pub fn adjust(&self, about: About) {
+    /// Changes what is configured for a source that stays what it is, with its readings and counts. It is polled next at `next`.
+    pub fn adjust(&self, about: About, next: Instant) {
         let name = about.name.clone();
-        if let Some(state) = self.update(&name, |state| state.about = Arc::new(about)) {
+        let adjust = |state: &mut SourceState| {
+            state.about = Arc::new(about);
+            (state.next, state.polling) = (Some(next), false);
+        };
+        if let Some(state) = self.update(&name, adjust) {
             self.observer.changed(&state);
             self.change.notify_one();
         }

@@ -7,7 +7,7 @@ use crate::domain::{Amount, AmountKind, Answer, Failure, Reading, Wallet};
 use crate::exposition::Exposition;
 use crate::http::client::Clients;
 use crate::human::{low_mark, row};
-use crate::store::{About, Moment, Outcome, Store};
+use crate::store::{About, Moment, Outcome, SourceState, Store};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -202,7 +202,7 @@ fn metrics(polled: &[Polled]) -> Result<String, Failed> {
     let exposition = Arc::new(Exposition::new(now.wall).map_err(Failed::other)?);
     let store = Store::new(exposition.clone());
     for Polled { about, ended, took, result } in polled {
-        store.add(about.clone());
+        store.insert(SourceState::new(Arc::new(about.clone())));
         store.record(&about.name, Outcome { ended: *ended, took: *took, result: result.clone(), next: ended.instant });
     }
     Ok(String::from_utf8_lossy(&exposition.plain(now.instant).balances).into_owned())

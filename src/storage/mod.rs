@@ -5,40 +5,77 @@
 
 mod facts;
 mod file;
+mod place;
 mod record;
 mod writer;
 
 use crate::store::{About, Clock, Moment, Observer, SourceState};
-use file::{Lock, Opened, Refused};
+use file::{Content, Refused};
+use place::Place;
 use record::Record;
 use ring::hmac;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use writer::Writer;
 
 pub use file::{DAMAGED, FILE_NAME};
+
+/// How long the disk may take for one thing before the program goes on without it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the storage does, for everybody to read.
 #[derive(Debug, Default)]
 pub struct Health {
     up: AtomicBool,
     damaged: AtomicU64,
+    /// Since when the disk has been at something.
+    busy: Mutex<Option<Instant>>,
+    /// The log knows that it takes too long.
+    told: AtomicBool,
 }
 
 impl Health {
     /// Whether state is kept on disk.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
+        self.up.load(Ordering::Relaxed) && !self.is_slow()
     }
 
     /// Damaged files that lie in the directory.
     #[must_use]
     pub fn damaged(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Whether the disk has taken too long for what it is at.
+    fn is_slow(&self) -> bool {
+        self.busy().is_some_and(|since| since.elapsed() > PATIENCE)
+    }
+
+    /// Does what may take long.
+    fn watch<T>(&self, slow: impl FnOnce() -> T) -> T {
+        *self.busy() = Some(Instant::now());
+        let done = slow();
+        *self.busy() = None;
+        if self.told.swap(false, Ordering::Relaxed) {
+            tracing::info!("the storage answers again");
+        }
+        done
+    }
+
+    fn busy(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_slow(&self) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::error!("the storage takes too long; state is in memory until it answers");
+        }
     }
 }
 
@@ -72,8 +109,6 @@ struct Changes {
 struct Noted {
     state: SourceState,
     at: Moment,
-    /// It is what the file holds already.
-    stored: bool,
 }
 
 /// What the process before has left, until it is asked for.
@@ -84,28 +119,33 @@ pub struct Kept {
 }
 
 impl Storage {
-    /// Opens the storage in a directory and begins to write.
+    /// Opens the storage in a directory and begins to write. It blocks, for [`PATIENCE`] at most.
     ///
     /// # Errors
     /// When another process uses the directory. Anything else is logged, and the program goes on in memory.
     pub fn open(directory: &Path, clock: Clock) -> Result<(Arc<Self>, Kept), InUse> {
         let shared = Arc::new(Shared { changes: Mutex::default(), wake: Condvar::new(), health: Arc::default() });
-        let mut place = Place { directory: directory.to_owned(), lock: None };
-        let (opened, hopeless) = match place.open(&shared.health) {
-            Ok(opened) => (Some(opened), false),
-            Err(Refused::InUse) => return Err(InUse),
-            Err(refused) => {
-                tracing::error!(directory = %directory.display(), "{}; state is in memory", told(&refused));
-                (None, matches!(refused, Refused::Newer(_)))
+        // Without room, so that an answer which nobody waits for any more is known to be one.
+        let (tell, found) = sync_channel(0);
+        let (place, sharing) = (Place::new(directory), shared.clone());
+        let writing = move || {
+            if let Some(writer) = Writer::open(sharing, place, &tell) {
+                writer.run();
             }
         };
-        let (file, kept) = opened.map(|(file, kept)| (Some(file), kept)).unwrap_or_default();
-        if !hopeless {
-            shared.health.up.store(file.is_some(), Ordering::Relaxed);
-        }
-        let writer = Writer::new(shared.clone(), place, file);
-        let writer = if hopeless { None } else { writer.start() };
-        Ok((Arc::new(Self { shared, clock, writer: Mutex::new(writer) }), kept))
+        let writer = std::thread::Builder::new().name("storage".to_owned()).spawn(writing);
+        let kept = match found.recv_timeout(PATIENCE) {
+            Ok(found) => found?,
+            Err(RecvTimeoutError::Timeout) => {
+                shared.health.tell_slow();
+                Kept::default()
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                tracing::error!("the storage's thread is not there; state is in memory");
+                Kept::default()
+            }
+        };
+        Ok((Arc::new(Self { shared, clock, writer: Mutex::new(writer.ok()) }), kept))
     }
 
     /// How it does.
@@ -124,6 +164,9 @@ impl Storage {
     }
 
     fn note(&self, name: &Arc<str>, noted: Option<Noted>) {
+        if self.shared.health.is_slow() {
+            self.shared.health.tell_slow();
+        }
         self.shared.changes().sources.insert(name.clone(), noted);
         self.shared.wake.notify_all();
     }
@@ -131,11 +174,7 @@ impl Storage {
 
 impl Observer for Storage {
     fn changed(&self, state: &SourceState) {
-        self.note(&state.about.name, Some(Noted { state: state.clone(), at: (self.clock)(), stored: false }));
-    }
-
-    fn restored(&self, state: &SourceState) {
-        self.note(&state.about.name, Some(Noted { state: state.clone(), at: (self.clock)(), stored: true }));
+        self.note(&state.about.name, Some(Noted { state: state.clone(), at: (self.clock)() }));
     }
 
     fn begun(&self, state: &SourceState) {
@@ -154,6 +193,19 @@ impl Shared {
 }
 
 impl Kept {
+    fn of(content: Content) -> Result<Self, Refused> {
+        let mut records = BTreeMap::new();
+        for (name, bytes) in content.records {
+            let record = postcard::from_bytes(&bytes).map_err(|error| Refused::Damaged(format!("source {name}: {error}")))?;
+            records.insert(name, record);
+        }
+        Ok(Self { records, salt: Some(content.salt) })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     /// The state that a source of this name was left in; none where it was not the same source.
     pub fn take(&mut self, about: &About, now: Moment) -> Option<SourceState> {
         let record = self.records.remove(&*about.name)?;
@@ -165,47 +217,6 @@ impl Kept {
     pub fn into_names(self) -> impl Iterator<Item = String> {
         self.records.into_keys()
     }
-}
-
-/// Where the file is, and the right to use it.
-struct Place {
-    directory: PathBuf,
-    lock: Option<Lock>,
-}
-
-impl Place {
-    /// Opens the file. A damaged one is set aside, and a new one takes its place.
-    fn open(&mut self, health: &Health) -> Result<(Opened, Kept), Refused> {
-        let lock = match self.lock.take() {
-            Some(lock) => lock,
-            None => Lock::take(&self.directory)?,
-        };
-        let opened = self.open_or_set_aside(&lock);
-        self.lock = Some(lock);
-        health.damaged.store(file::damaged(&self.directory), Ordering::Relaxed);
-        opened
-    }
-
-    fn open_or_set_aside(&self, lock: &Lock) -> Result<(Opened, Kept), Refused> {
-        let error = match Opened::open(&self.directory, lock).and_then(decoded) {
-            Err(Refused::Damaged(error)) => error,
-            other => return other,
-        };
-        let aside = file::set_aside(&self.directory)
-            .map_err(|cannot| Refused::Unusable(format!("damaged ({error}), and it cannot be set aside: {cannot}")))?;
-        tracing::error!(error, set_aside = %aside.display(), "the storage is damaged: it was set aside and a new one begun");
-        Opened::open(&self.directory, lock).and_then(decoded)
-    }
-}
-
-/// The file with its records understood.
-fn decoded(mut opened: Opened) -> Result<(Opened, Kept), Refused> {
-    let mut kept = Kept { records: BTreeMap::new(), salt: Some(opened.salt.clone()) };
-    for (name, bytes) in std::mem::take(&mut opened.records) {
-        let record = postcard::from_bytes(&bytes).map_err(|error| Refused::Damaged(format!("source {name}: {error}")))?;
-        kept.records.insert(name, record);
-    }
-    Ok((opened, kept))
 }
 
 /// What a source is, hashed with the file's salt: the settings themselves can hold what should not be on a disk.

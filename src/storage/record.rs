@@ -3,6 +3,7 @@
 
 use super::facts::Fact;
 use crate::domain::{Failure, Label, Reason};
+use crate::schedule::LONGEST_WAIT;
 use crate::store::{About, Moment, SourceState};
 use crate::sums::{Sum, Sums};
 use rust_decimal::Decimal;
@@ -121,11 +122,12 @@ impl Record {
         state
     }
 
-    /// How long until the next poll is due. A clock that was put back does not make it longer than it was when it was stored.
+    /// How long until the next poll is due. A clock that was put back does not make it longer than it was when it was stored, and
+    /// an interval that has become shorter is not kept waiting by the longer one.
     fn remaining(&self, next: Wall, interval: Duration, now: Moment) -> Duration {
         let remaining = next.since(Wall::of(now.wall)).min(next.since(self.saved));
-        let shortened = interval < self.interval && self.failure.is_none();
-        if shortened { remaining.min(interval) } else { remaining }
+        let longest = if self.failure.is_some() { interval.max(LONGEST_WAIT) } else { interval };
+        if interval < self.interval { remaining.min(longest) } else { remaining }
     }
 }
 

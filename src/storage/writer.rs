@@ -1,15 +1,17 @@
-//! The thread that writes: at most one transaction in [`PAUSE`], the first change after a rest at once.
+//! The thread that opens the file and writes it: one transaction in [`PAUSE`], and after a rest two at once, for the beginning of
+//! a poll and for its end.
 
-use super::file::Opened;
+use super::file::{Opened, Refused};
+use super::place::Place;
 use super::record::Record;
-use super::{Changes, Noted, Place, Shared, salted, told};
+use super::{Changes, InUse, Kept, Noted, Shared, salted, told};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// From the beginning of one transaction to that of the next.
+/// From one transaction to the next, in the long run.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How soon a file that cannot be used is tried again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -19,59 +21,78 @@ pub(super) struct Writer {
     place: Place,
     /// None while it cannot be used.
     file: Option<Opened>,
+    /// The process began without what the file may hold.
+    late: bool,
     /// Every source as it was last seen, for a file that comes back empty or old.
     sources: BTreeMap<Arc<str>, Noted>,
     /// The names that differ from the file.
     dirty: BTreeSet<Arc<str>>,
-    /// When the last transaction or attempt began.
-    last: Option<Instant>,
+    /// When the next transaction would be due if all stood at an even distance.
+    even: Instant,
+    /// When the file was last tried in vain.
+    tried: Instant,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, place: Place, file: Option<Opened>) -> Self {
-        let last = file.is_none().then(Instant::now);
-        Self { shared, place, file, sources: BTreeMap::new(), dirty: BTreeSet::new(), last }
+    /// Opens the file and tells what it holds, if somebody still waits for that. None where there is nothing to be done.
+    pub(super) fn open(shared: Arc<Shared>, mut place: Place, tell: &SyncSender<Result<Kept, InUse>>) -> Option<Self> {
+        let health = shared.health.clone();
+        let opened = health.watch(|| place.open(&health));
+        let (file, kept, late) = match opened {
+            Ok((file, kept)) => (Some(file), kept, false),
+            Err(Refused::InUse) => {
+                if tell.send(Err(InUse)).is_err() {
+                    tracing::error!("{}; state is in memory", told(&Refused::InUse));
+                }
+                return None;
+            }
+            Err(refused) => {
+                tracing::error!("{}; state is in memory", told(&refused));
+                if matches!(refused, Refused::Newer(_)) {
+                    let _ = tell.send(Ok(Kept::default()));
+                    return None;
+                }
+                let kept = health.watch(|| place.glance());
+                let late = kept.is_none();
+                (None, kept.unwrap_or_default(), late)
+            }
+        };
+        health.up.store(file.is_some(), Ordering::Relaxed);
+        let late = late || tell.send(Ok(kept)).is_err();
+        let (sources, dirty, now) = (BTreeMap::new(), BTreeSet::new(), Instant::now());
+        Some(Self { shared, place, file: file.filter(|_| !late), late, sources, dirty, even: now, tried: now })
     }
 
-    pub(super) fn start(mut self) -> Option<JoinHandle<()>> {
-        let shared = self.shared.clone();
-        let started = std::thread::Builder::new().name("storage".to_owned()).spawn(move || while !self.step() {});
-        if let Err(error) = &started {
-            tracing::error!(%error, "no thread for the storage; state is in memory");
-            shared.health.up.store(false, Ordering::Relaxed);
-        }
-        started.ok()
+    pub(super) fn run(mut self) {
+        while !self.step() {}
     }
 
     /// Waits for changes and writes them. Says whether it was the last time.
     fn step(&mut self) -> bool {
-        let pause = if self.file.is_some() { PAUSE } else { RETRY };
-        let (changes, closing) = self.wait(pause);
+        let (changes, closing) = self.wait();
         for (name, noted) in changes {
-            if noted.as_ref().is_none_or(|noted| !noted.stored) {
-                self.dirty.insert(name.clone());
-            }
+            self.dirty.insert(name.clone());
             match noted {
                 Some(noted) => drop(self.sources.insert(name, noted)),
                 None => drop(self.sources.remove(&name)),
             }
         }
-        if self.file.is_none() || !self.dirty.is_empty() {
-            self.last = Some(Instant::now());
-        }
-        match &self.file {
-            Some(_) => self.write(false),
-            None if !closing => self.open_again(),
-            None => {}
+        if self.file.is_some() {
+            self.even = self.even.max(Instant::now()) + PAUSE;
+            self.write(false);
+        } else if !closing {
+            self.tried = Instant::now();
+            self.open_again();
         }
         closing
     }
 
-    /// Waits until there is something to write and the pause is over, or until the end.
-    fn wait(&self, pause: Duration) -> (BTreeMap<Arc<str>, Option<Noted>>, bool) {
+    /// Waits until there is something to do and the time for it has come, or until the end.
+    fn wait(&self) -> (BTreeMap<Arc<str>, Option<Noted>>, bool) {
+        let due = if self.file.is_some() { self.even.checked_sub(PAUSE) } else { self.tried.checked_add(RETRY) };
         let mut changes = self.shared.changes();
         loop {
-            let left = self.last.map_or(Duration::ZERO, |last| pause.saturating_sub(last.elapsed()));
+            let left = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
             let work = !changes.sources.is_empty() || self.file.is_none();
             if changes.closing || (work && left.is_zero()) {
                 let Changes { sources, closing } = &mut *changes;
@@ -87,16 +108,16 @@ impl Writer {
     }
 
     fn write(&mut self, whole: bool) {
-        let Some(file) = &self.file else { return };
+        let Some(file) = &mut self.file else { return };
         let record = |name: &Arc<str>| {
-            let Noted { state, at, .. } = self.sources.get(name)?;
+            let Noted { state, at } = self.sources.get(name)?;
             postcard::to_stdvec(&Record::of(state, *at, salted(&file.salt, &state.about))).ok()
         };
         let records: Vec<_> = self.dirty.iter().map(|name| (&**name, record(name))).collect();
         if records.is_empty() && !whole {
             return;
         }
-        match file.commit(&records, whole) {
+        match self.shared.health.watch(|| file.commit(&records, whole)) {
             Ok(()) => {
                 self.dirty.clear();
                 if !self.shared.health.up.swap(true, Ordering::Relaxed) {
@@ -109,13 +130,18 @@ impl Writer {
                 }
                 // After an error the database must be opened anew.
                 self.file = None;
+                self.tried = Instant::now();
             }
         }
     }
 
     fn open_again(&mut self) {
-        match self.place.open(&self.shared.health) {
-            Ok((file, _)) => {
+        let health = self.shared.health.clone();
+        let (place, late) = (&mut self.place, self.late);
+        let opened = health.watch(|| if late { place.open_late(&health) } else { place.open(&health).map(|(file, _)| file) });
+        match opened {
+            Ok(file) => {
+                self.late = false;
                 self.file = Some(file);
                 self.dirty = self.sources.keys().cloned().collect();
                 // What this process knows is newer than whatever is in the file.

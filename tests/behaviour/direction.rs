@@ -17,7 +17,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
     ("poll", &["domain", "http", "provider", "secret"]),
     ("sums", &["domain"]),
     ("store", &["domain", "sums"]),
-    ("storage", &["domain", "store", "sums"]),
+    ("storage", &["domain", "schedule", "store", "sums"]),
     ("assemble", &["config", "http", "poll", "provider", "secret", "store"]),
     ("scheduler", &["assemble", "domain", "poll", "provider", "schedule", "store"]),
     ("exposition", &["domain", "storage", "store", "sums"]),

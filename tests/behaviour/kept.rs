@@ -112,7 +112,7 @@ pub(crate) fn page_of(states: Vec<SourceState>) -> BTreeMap<String, Vec<String>>
     let exposition = Arc::new(Exposition::new(SystemTime::now()).expect("metrics"));
     let store = Store::new(exposition.clone());
     for state in states {
-        store.restore(state);
+        store.insert(state);
     }
     by_source(&text(&exposition.plain(Moment::now().instant).balances))
 }

@@ -145,6 +145,46 @@ async fn a_shorter_interval_is_not_kept_waiting_by_the_longer_one() {
     assert_eq!(lasting.times.seconds(), [0, 61, 121]);
 }
 
+/// What a reload has put into force does not wait for a poll to be stored.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_after_a_reload_goes_on_from_the_reload() {
+    let mut lasting = Lasting::new(3600);
+    let sources = |lasting: &Lasting| (0..200).map(|n| lasting.source(&format!("s{n}"), good)).collect::<Vec<_>>();
+    let mut world = World::resumed(sources(&lasting), &lasting.wall, lasting.directory.path()).await;
+    sleep(seconds(10)).await;
+    lasting.interval = 60;
+    world.scheduler.apply(sources(&lasting)).await;
+    // A quarter of them is polled again.
+    sleep(Duration::from_millis(990)).await;
+    assert_eq!(lasting.times.seconds().len(), 250);
+    world.end();
+    let _world = World::resumed(sources(&lasting), &lasting.wall, lasting.directory.path()).await;
+    sleep(seconds(10)).await;
+    assert_eq!(lasting.times.seconds().len(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_interval_is_not_kept_waiting_by_an_old_refusal() {
+    let mut lasting = Lasting::new(30 * 24 * 3600);
+    lasting.begin(|| failed(Reason::Auth)).await.end_after(seconds(1)).await;
+    lasting.interval = 60;
+    let _world = lasting.begin(good).await;
+    sleep(seconds(3700)).await;
+    assert_eq!(lasting.times.seconds()[..3], [0, 3601, 3661], "an hour is the longest that a refusal puts a minute off");
+}
+
+/// With a clock that was put back, a wait that began anew with each process would never end.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_put_back_does_not_hold_up_a_process_that_ends_often() {
+    let lasting = Lasting::new(300);
+    lasting.begin(good).await.end_after(seconds(1)).await;
+    lasting.wall.jump(-86_400);
+    for _ in 0..10 {
+        lasting.begin(good).await.end_after(seconds(40)).await;
+    }
+    assert_eq!(lasting.times.seconds(), [0, 301]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_schedule_does_not_follow_the_wall_clock_and_the_timestamps_do() {
     for jump in [-7200, 7200] {

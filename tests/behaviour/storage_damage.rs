@@ -1,16 +1,16 @@
 //! Files and places that cannot be used, with the real binary: damaged, of a newer version, closed to it.
 
-use crate::kept::{DAMAGED_FILES, Noting, Place, Random, UP, page_of, source, value};
+use crate::kept::{DAMAGED_FILES, Noting, Place, Random, UP, page_of, polls, source, value};
 use crate::support::binary;
 use balance_exporter::assemble::assemble;
 use balance_exporter::config::Config;
 use balance_exporter::http::client::Clients;
 use balance_exporter::standin::StandIn;
 use balance_exporter::storage::{DAMAGED, FILE_NAME, Storage};
-use balance_exporter::store::Moment;
+use balance_exporter::store::{Moment, SourceState};
 use rustix::process::Signal;
 use std::fs::{DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -55,37 +55,69 @@ async fn daemon_restores(place: &Place) {
     assert_eq!(daemon.get("/-/ready").await.status, 200);
 }
 
+/// What a process finds in a file: whether it was set aside, and the states that it kept.
+fn found_in(bytes: &[u8], place: &Place) -> (bool, Vec<SourceState>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join(FILE_NAME), bytes).expect("a file");
+    let (storage, mut kept) = Storage::open(directory.path(), Arc::new(Moment::now)).expect("nobody else is there");
+    let config = Config::load(&place.configured.file, &[]).expect("a good file");
+    let sources = assemble(config, &mut Clients::default()).expect("good sources");
+    let states = sources.iter().filter_map(|source| kept.take(&source.about, Moment::now())).collect();
+    storage.close();
+    let damaged = storage.health().damaged() > 0;
+    if damaged {
+        let aside = directory.path().join(format!("{DAMAGED}1"));
+        assert_eq!(std::fs::metadata(aside).expect("a file").len(), bytes.len() as u64);
+    }
+    (damaged, states)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_flipped_bit_is_found_or_harmless() {
     let noting = Noting::default();
     let stand_in = noting.start().await;
-    let place = filled(&stand_in).await;
-    let whole = std::fs::read(place.file()).expect("a file");
-    let good = page_of(place.committed());
-    let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    let closed = filled(&stand_in).await;
+    let killed = Place::new(&source("a", &stand_in, ", interval: 1s"));
+    let daemon = killed.start();
+    daemon.metrics_where("four polls", |metrics| value(metrics, "balance_polls_total{") >= Some(4.0)).await;
+    killed.committed_polls(4).await;
+    daemon.signal(Signal::KILL);
+    daemon.wait();
     let mut random = Random::new(0x2545_f491_4f6c_dd1d);
-    let mut found = 0;
-    for _ in 0..120 {
-        let at = used[usize::try_from(random.below(used.len() as u64)).expect("small")];
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1 << random.below(8);
-        let directory = tempfile::tempdir().expect("a directory");
-        std::fs::write(directory.path().join(FILE_NAME), &bytes).expect("a file");
-        let (storage, mut kept) = Storage::open(directory.path(), Arc::new(Moment::now)).expect("nobody else is there");
-        let config = Config::load(&place.configured.file, &[]).expect("a good file");
-        let sources = assemble(config, &mut Clients::default()).expect("good sources");
-        let states: Vec<_> = sources.iter().filter_map(|source| kept.take(&source.about, Moment::now())).collect();
-        storage.close();
-        if storage.health().damaged() > 0 {
-            found += 1;
-            assert!(states.is_empty());
-            let aside = directory.path().join(format!("{DAMAGED}1"));
-            assert_eq!(std::fs::metadata(aside).expect("a file").len(), bytes.len() as u64);
-        } else if let Some(state) = states.into_iter().find(|state| state.polls > 0) {
-            assert_eq!(page_of(vec![state]), good, "byte {at}: a damage that is not found must change nothing");
+    for place in [closed, killed] {
+        let whole = std::fs::read(place.file()).expect("a file");
+        let good = page_of(place.committed());
+        let used = worth_damaging(&whole);
+        let mut found = 0;
+        for _ in 0..80 {
+            let at = used[usize::try_from(random.below(used.len() as u64)).expect("small")];
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << random.below(8);
+            let (damaged, states) = found_in(&bytes, &place);
+            if damaged {
+                found += 1;
+                assert_eq!(states.len(), 0);
+            } else if !(states.is_empty() && names_a_newer_version(at)) {
+                assert_eq!(page_of(states), good, "byte {at}: a damage that is not found must change nothing");
+            }
         }
+        assert!(found > 5, "only {found} of 80 found");
     }
-    assert!(found > 5, "only {found} of 120 found");
+}
+
+/// The places in the header, and in the pages that name a currency or the format: they hold the record, or an older one.
+fn worth_damaging(file: &[u8]) -> Vec<usize> {
+    const PAGE: usize = 4096;
+    let names = |page: &[u8]| [&b"EUR"[..], b"format"].iter().any(|name| page.windows(name.len()).any(|window| window == *name));
+    let pages = file.chunks(PAGE).enumerate().filter(|(_, page)| names(page));
+    let places = pages.flat_map(|(number, _)| number * PAGE..(number + 1) * PAGE).chain(0..320);
+    // The database fills with ones or noughts what it does not use.
+    places.filter(|at| !matches!(file[*at], 0 | 0xff)).collect()
+}
+
+/// Whether the database's own format version stands there, in one of the two slots of its header.
+fn names_a_newer_version(at: usize) -> bool {
+    [64, 192].contains(&at)
 }
 
 /// The records in a file, as they are.
@@ -140,16 +172,11 @@ async fn a_place_that_cannot_be_used_costs_the_memory_of_a_restart_and_nothing_e
     std::fs::write(&no_directory.directory, "not a directory").expect("a file");
     let nothing_may_be_made = Place::new(&source("a", &stand_in, ""));
     DirBuilder::new().mode(0o500).create(&nothing_may_be_made.directory).expect("a directory");
-    let nothing_may_be_written = filled(&stand_in).await;
-    std::fs::set_permissions(nothing_may_be_written.file(), Permissions::from_mode(0o400)).expect("permissions");
     let nobody_may_look = filled(&stand_in).await;
     std::fs::set_permissions(&nobody_may_look.directory, Permissions::from_mode(0o000)).expect("permissions");
-    for (place, why) in [
-        (&no_directory, "File exists"),
-        (&nothing_may_be_made, "Permission denied"),
-        (&nothing_may_be_written, "Permission denied"),
-        (&nobody_may_look, "Permission denied"),
-    ] {
+    for (place, why) in
+        [(&no_directory, "File exists"), (&nothing_may_be_made, "Permission denied"), (&nobody_may_look, "Permission denied")]
+    {
         let mut daemon = place.start_by(&mut modest());
         let metrics = daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"a\"} 1").await;
         assert_eq!((value(&metrics, UP), value(&metrics, DAMAGED_FILES)), (Some(0.0), Some(0.0)), "{why}");
@@ -159,10 +186,64 @@ async fn a_place_that_cannot_be_used_costs_the_memory_of_a_restart_and_nothing_e
         assert_eq!(daemon.log.iter().filter(|line| told(line)).count(), 1, "{:?}", daemon.log);
         assert_eq!(daemon.wait().0.code(), Some(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_can_be_read_but_not_written_is_gone_on_from() {
+    let noting = Noting::default();
+    let stand_in = noting.start().await;
+    let place = filled(&stand_in).await;
+    std::fs::set_permissions(place.file(), Permissions::from_mode(0o400)).expect("permissions");
+    for _ in 0..3 {
+        let daemon = place.start_by(&mut modest());
+        assert_eq!(daemon.get("/-/ready").await.status, 200);
+        let metrics = daemon.metrics().await;
+        assert_eq!((value(&metrics, UP), value(&metrics, "balance_polls_total{")), (Some(0.0), Some(1.0)));
+        daemon.signal(Signal::KILL);
+        daemon.wait();
+    }
+    assert_eq!(noting.count(), 1, "restarting in a loop costs a provider nothing");
+
     // What is there already can be written in a directory that is closed.
-    let only_the_file = filled(&stand_in).await;
-    std::fs::set_permissions(&only_the_file.directory, Permissions::from_mode(0o500)).expect("permissions");
-    let daemon = only_the_file.start_by(&mut modest());
+    std::fs::set_permissions(place.file(), Permissions::from_mode(0o600)).expect("permissions");
+    std::fs::set_permissions(&place.directory, Permissions::from_mode(0o500)).expect("permissions");
+    let daemon = place.start_by(&mut modest());
     let metrics = daemon.metrics().await;
     assert_eq!((value(&metrics, UP), value(&metrics, "balance_polls_total{")), (Some(1.0), Some(1.0)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_file_that_comes_too_late_to_begin_with_is_not_overwritten() {
+    let noting = Noting::default();
+    let stand_in = noting.start().await;
+    let place = filled(&stand_in).await;
+    std::fs::set_permissions(place.file(), Permissions::from_mode(0o000)).expect("permissions");
+    let daemon = place.start_by(&mut modest());
+    daemon.metrics_with("balance_up{").await;
+    let inode = std::fs::metadata(place.file()).expect("a file").ino();
+    std::fs::set_permissions(place.file(), Permissions::from_mode(0o600)).expect("permissions");
+    daemon.metrics_with(&format!("{UP} 1")).await;
+    let aside = place.directory.join(format!("{FILE_NAME}.unread-1"));
+    assert_eq!(std::fs::metadata(aside).expect("a file").ino(), inode);
+    daemon.signal(Signal::TERM);
+    daemon.wait();
+    assert_eq!(place.committed().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_file_that_is_taken_away_is_noticed_and_written_anew() {
+    let noting = Noting::default();
+    let stand_in = noting.start().await;
+    let place = Place::new(&source("a", &stand_in, ", interval: 1s"));
+    let daemon = place.start();
+    place.committed_polls(1).await;
+    std::fs::remove_dir_all(&place.directory).expect("it is there");
+    daemon.metrics_with(&format!("{UP} 0")).await;
+    daemon.metrics_with(&format!("{UP} 1")).await;
+    let metrics = daemon.metrics().await;
+    daemon.signal(Signal::TERM);
+    let (_, log) = daemon.wait();
+    let told = |line: &&String| line.contains("ERROR the storage cannot be written") && line.contains("gone");
+    assert_eq!(log.iter().filter(told).count(), 1, "{log:?}");
+    assert!(Some(polls(&page_of(place.committed())["a"])) >= value(&metrics, "balance_polls_total{"));
 }

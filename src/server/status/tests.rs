@@ -25,14 +25,15 @@ fn at(secs: u64) -> Moment {
 
 fn add(store: &Store, name: &str) {
     let amount = Thresholds { warning: Some(5000.0), critical: None };
-    store.add(About {
+    let about = About {
         name: name.into(),
         provider: "stand-in",
         interval: Duration::from_secs(300),
         max_age: Duration::from_secs(3600),
         low: Low { amount, ..Low::default() },
         identity: [0; 32],
-    });
+    };
+    store.insert(SourceState::new(Arc::new(about)));
 }
 
 fn poll(store: &Store, name: &str, secs: u64, result: Result<Answer, Failure>) {
