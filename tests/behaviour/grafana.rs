@@ -45,7 +45,8 @@ fn expressions(path: &str) -> Vec<(String, String)> {
 
 /// A dashboard's expression with its variables filled in, as Grafana does when everything is selected.
 fn filled(expression: &str, currency: &str) -> String {
-    let filled = expression.replace("$__rate_interval", "1m").replace("\"$currency\"", &format!("\"{currency}\""));
+    let filled = expression.replace("\"$currency\"", &format!("\"{currency}\"")).replace("$lines", "10");
+    let filled = filled.replace("$__interval", "5s").replace("$__range", "7d");
     let filled = filled.replace("\"$provider\"", "\".*\"").replace("\"$source\"", "\".*\"");
     assert!(!filled.contains('$'), "an unknown variable in {filled}");
     filled
