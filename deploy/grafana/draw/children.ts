@@ -1,0 +1,15 @@
+//! Programs that are started, none of which outlives this one.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
+
+const children: ChildProcess[] = [];
+process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+
+export function start(program: string, options: string[], stdio: StdioOptions = 'ignore'): ChildProcess {
+  // A proxy of the environment does not lead to loopback.
+  const child = spawn(program, options, { stdio, env: { ...process.env, NO_PROXY: '127.0.0.1' } });
+  children.push(child);
+  return child;
+}

@@ -1,0 +1,66 @@
+//! The providers of a world, on one port of loopback: each source has its own first part of the path.
+
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Answer, Source, World } from './worlds.ts';
+
+export interface Providers {
+  port: number;
+  /** Puts all of them at an hour. */
+  turn: (hour: number) => void;
+  close: () => void;
+}
+
+export async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+export async function provide(world: World): Promise<Providers> {
+  let hour = 0;
+  const server = createServer((request, response) => {
+    // What was sent is not looked at, but has to be read.
+    request.resume();
+    const [, name, ...rest] = (request.url ?? '').split('/');
+    const source = world.sources.find((source) => source.name === name);
+    const { status, body } = source ? answer(source, source.at(hour), rest.join('/'), request) : { status: 404, body: {} };
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  });
+  const port = await listen(server);
+  return { port, turn: (to) => (hour = to), close: () => server.close() };
+}
+
+function answer(source: Source, says: Answer, path: string, request: IncomingMessage): { status: number; body: unknown } {
+  if (path === 'v2/login') return { status: 200, body: { user_id: 'U1', access_token: 'access', refresh_token: 'refresh' } };
+  if ('status' in says) {
+    // The gateway refuses in an ordinary answer.
+    return { status: says.status, body: says.status === 200 ? { error: 'Ваш аккаунт заблокирован' } : {} };
+  }
+  if ('money' in says) {
+    const information = says.areas.map(({ area, price }) => ({
+      type_sms: 'sms',
+      area,
+      num_sms: price ? String(Math.floor(says.money / price)) : 'Безлимит',
+    }));
+    return { status: 200, body: { money: String(says.money), currency: 'RUR', information } };
+  }
+  if ('wallet' in says) return { status: 200, body: wallet(says) };
+  if (request.method === 'GET' && path === 'accounts/telegram/names') {
+    return { status: 200, body: says.accounts.map(({ uid, name, balance }) => ({ account_uid: uid, name, balance, mode: 'prod' })) };
+  }
+  const sum = (amount: number) => ({ amount, currency: source.currency });
+  return { status: 200, body: { active: sum(says.active), available: sum(says.available), total: sum(says.active + says.available) } };
+}
+
+const wallet = (says: { balance: number; wallet: number; common: boolean; forbidden: boolean }) => ({
+  balance: says.balance,
+  contactId: 17,
+  departmentId: 3,
+  firmId: 64357,
+  isCommonWallet: says.common,
+  isDepartmentWallet: false,
+  isPersonalWallet: !says.common,
+  operationsForbidden: says.forbidden,
+  walletId: says.wallet,
+});

@@ -1,0 +1,132 @@
+//! A week of the real exporter within a minute or two: it polls a world that is put at one time after the other, and each page
+//! that it serves becomes samples of that time, as a Prometheus would have scraped them.
+
+import { execFileSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { start } from './children.ts';
+import type { Providers } from './providers.ts';
+import { HOURS } from './worlds.ts';
+import type { World } from './worlds.ts';
+
+/** Seconds between two scrapes; Prometheus forgets a sample after five minutes. */
+export const SCRAPE = 300;
+/** Seconds that a block of Prometheus holds. */
+const BLOCK = 7200;
+const TARGET = 'job="balance-exporter",instance="balance-exporter:10120"';
+
+/** The configuration of a world. `turn` changes with each reload, so that every source is polled anew and keeps its counters. */
+function configuration(world: World, port: number, turn: number): string {
+  const sources = world.sources.map(({ name, provider, currency, low }) => {
+    const settings = {
+      adstat: `url: http://127.0.0.1:${port}/${name}/, login: {username: demo, password: demo}, account_currency: ${currency}`,
+      mysmpp: `url: http://127.0.0.1:${port}/${name}/, token: demo`,
+      atisu: `url: http://127.0.0.1:${port}/${name}/, token: demo, ati_code: "64357"`,
+    }[provider];
+    return `  - name: ${name}\n    provider: {${provider}: {${settings}}}\n${low ? `    low: ${low}\n` : ''}`;
+  });
+  return `defaults: {interval: ${world.interval}m, timeout: 5s, max_age: ${24 + (turn % 2)}h}\nsources:\n${sources.join('')}`;
+}
+
+async function started(exporter: ChildProcess): Promise<string> {
+  const said: string[] = [];
+  for await (const line of createInterface({ input: exporter.stderr! })) {
+    said.push(line);
+    const address = /listening address=(\S+)/.exec(line)?.[1];
+    if (address) {
+      // A pipe that nobody reads would fill, and stop the exporter.
+      exporter.stderr!.resume();
+      return `http://${address}/metrics`;
+    }
+  }
+  throw new Error(`the exporter did not start:\n${said.join('\n')}`);
+}
+
+/** The page once every source has been polled so often. */
+async function pageAfter(url: string, polls: number, sources: number): Promise<string[]> {
+  const deadline = Date.now() + 30_000;
+  while (Date.now() < deadline) {
+    const lines = (await (await fetch(url)).text()).split('\n');
+    const counts = lines.filter((line) => line.startsWith('balance_polls_total{')).map((line) => Number(line.split(' ').pop()));
+    if (counts.length === sources && counts.every((count) => count >= polls)) return lines;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`not every source was polled ${polls} times within 30 s`);
+}
+
+/** Makes a page one of the week: only what is drawn, the target's labels, and times that are those of the week. */
+class Pages {
+  private successes = new Map<string, { said: string; at: number }>();
+  constructor(private drawn: Set<string>) {}
+
+  samples(page: string[], time: number): string[] {
+    return page.flatMap((line) => {
+      const [, name, labels, value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+      if (!name || !value || !this.drawn.has(name)) return [];
+      const shown = name === 'balance_last_success_timestamp_seconds' ? this.success(labels ?? '', value, time) : value;
+      return [`${name}{${TARGET}${labels ? `,${labels}` : ''}} ${shown}`];
+    });
+  }
+
+  private success(source: string, said: string, time: number): string {
+    const known = this.successes.get(source);
+    const at = known?.said === said ? known.at : time;
+    this.successes.set(source, { said, at });
+    return String(at);
+  }
+}
+
+/** Writes the samples into Prometheus' own format, block by block, so that promtool never holds more than one. */
+class Blocks {
+  private lines: string[] = [];
+  private block = -1;
+  constructor(private directory: string) {}
+
+  add(samples: string[], time: number) {
+    const block = Math.floor(time / BLOCK);
+    if (block !== this.block) this.flush();
+    this.block = block;
+    for (const sample of samples) this.lines.push(`${sample} ${time}\n`);
+  }
+
+  flush() {
+    if (!this.lines.length) return;
+    const file = `${this.directory}/samples`;
+    writeFileSync(file, `${this.lines.join('')}# EOF\n`);
+    execFileSync('promtool', ['tsdb', 'create-blocks-from', 'openmetrics', '--quiet', file, `${this.directory}/data`]);
+    rmSync(file);
+    this.lines = [];
+  }
+}
+
+/** Fills `directory`/data, and tells when the week ends, in seconds. */
+export async function live(world: World, providers: Providers, binary: string, drawn: Set<string>, directory: string): Promise<number> {
+  const interval = world.interval * 60;
+  const end = Math.floor(Date.now() / 1000 / interval) * interval;
+  const begin = end - HOURS * 3600;
+  const config = `${directory}/exporter.yaml`;
+  const pages = new Pages(drawn);
+  const blocks = new Blocks(directory);
+  const write = (turn: number) => writeFileSync(config, configuration(world, providers.port, turn), { mode: 0o600 });
+  providers.turn(0);
+  write(0);
+  const exporter = start(binary, [`--config.file=${config}`, '--web.listen-address=127.0.0.1:0'], ['ignore', 'ignore', 'pipe']);
+  try {
+    const url = await started(exporter);
+    for (let time = begin, turn = 0; time <= end; time += interval, turn += 1) {
+      if (turn > 0) {
+        providers.turn((time - begin) / 3600);
+        write(turn);
+        exporter.kill('SIGHUP');
+      }
+      const page = pages.samples(await pageAfter(url, turn + 1, world.sources.length), time);
+      // Between two polls each scrape finds the same page.
+      for (let scrape = time; scrape < time + interval && scrape <= end; scrape += SCRAPE) blocks.add(page, scrape);
+    }
+    blocks.flush();
+  } finally {
+    exporter.kill();
+  }
+  return end;
+}

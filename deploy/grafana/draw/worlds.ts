@@ -1,0 +1,151 @@
+//! The sources that are drawn, and what their providers say at any hour of a week. All of it is made up.
+
+export type Answer =
+  | { status: number }
+  | { available: number; active: number; accounts: { uid: string; name: string; balance: number }[] }
+  | { money: number; areas: { area: string; price: number }[] }
+  | { balance: number; wallet: number; common: boolean; forbidden: boolean };
+
+export interface Source {
+  name: string;
+  /** The lines of the configuration below `provider`, without the `url`. */
+  provider: 'adstat' | 'mysmpp' | 'atisu';
+  currency?: string;
+  low?: string;
+  at: (hour: number) => Answer;
+}
+
+export interface World {
+  title: string;
+  /** Minutes between two polls. */
+  interval: number;
+  sources: Source[];
+  /** Panels that have nothing to show where all is well. */
+  quiet: string[];
+}
+
+export const HOURS = 7 * 24;
+
+/** How much is spent by an hour at so much a day: little at night, most at noon, never less than before. */
+const spent = (hour: number, day: number) => (day / 24) * (hour - 3.6 * Math.sin((hour * Math.PI) / 12));
+
+/** What is left of `full` at so much a day, when each fall to `rest` is followed by a top-up. */
+const left = (hour: number, full: number, rest: number, day: number, phase = 0) =>
+  Math.round((full - ((spent(hour, day) + phase * (full - rest)) % (full - rest))) * 100) / 100;
+
+const outage = (hour: number, status: number, ...spans: [number, number][]) =>
+  spans.some(([from, to]) => hour >= from && hour < to) ? { status } : undefined;
+
+/** The sources of `balance-exporter demo`, and a second token for the same common wallet. */
+const demo: World = {
+  title: 'demo data of one week',
+  interval: 15,
+  quiet: [],
+  sources: [
+    {
+      name: 'ads',
+      provider: 'adstat',
+      currency: 'EUR',
+      low: '{amount: {warning: 200, critical: 50}, accounts: {ACC0002: {critical: 20}}}',
+      at: (hour) =>
+        outage(hour, 503, [60, 63], [HOURS - 0.9, HOURS + 1]) ?? {
+          available: left(hour, 900, 250, 190, 0.1),
+          active: left(hour, 250, 100, 300),
+          accounts: [
+            { uid: 'ACC0001', name: 'Магазин «Ромашка»', balance: left(hour, 400, 100, 55, 0.2) },
+            { uid: 'ACC0002', name: 'Coffee & Co', balance: left(hour, 120, 5, 45, 0.21) },
+          ],
+        },
+    },
+    {
+      name: 'sms',
+      provider: 'mysmpp',
+      low: '{amount: {warning: 5000}, sms: {warning: 5000}, areas: {Tele2: {critical: 1000}}}',
+      at: (hour) =>
+        outage(hour, 200, [30, 32], [110, 111]) ?? {
+          money: left(hour, 19023.9, 900, 4100, 0.97),
+          areas: [
+            { area: 'Tele2', price: 1.9 },
+            { area: 'МТС', price: 2.6 },
+            { area: 'Россия', price: 0 },
+          ],
+        },
+    },
+    {
+      name: 'freight',
+      provider: 'atisu',
+      low: '{amount: {warning: 100, critical: 20}}',
+      at: (hour) => ({ balance: left(hour, 600, 10, 130, 0.6), wallet: 4711, common: true, forbidden: false }),
+    },
+    {
+      name: 'freight-night',
+      provider: 'atisu',
+      low: '{amount: {warning: 100, critical: 20}}',
+      at: (hour) => ({ balance: left(hour, 600, 10, 130, 0.6), wallet: 4711, common: true, forbidden: true }),
+    },
+  ],
+};
+
+const one: World = {
+  title: 'one account',
+  interval: 60,
+  quiet: ['What is low', 'SMS by area', 'Operations forbidden', 'Failing now', 'Failures by reason'],
+  sources: [
+    {
+      name: 'freight',
+      provider: 'atisu',
+      at: (hour) => ({ balance: left(hour, 600, 10, 60, 0.6), wallet: 4711, common: false, forbidden: false }),
+    },
+  ],
+};
+
+const two = (index: number) => String(index).padStart(2, '0');
+const times = <T>(count: number, make: (index: number) => T) => Array.from({ length: count }, (_, index) => make(index));
+/** Scattered over 0 to 1, the same each time. */
+const scatter = (index: number) => (index * 0.618034) % 1;
+
+/** Two cabinets of 80 accounts each, 20 gateways with five areas, 20 tokens of which five share a wallet: 200 accounts. */
+const many: World = {
+  title: '200 accounts',
+  interval: 60,
+  quiet: [],
+  sources: [
+    ...['EUR', 'USD'].map((currency, cabinet): Source => ({
+      name: `advertising-agency-${currency.toLowerCase()}`,
+      provider: 'adstat',
+      currency,
+      low: '{amount: {warning: 60, critical: 20}}',
+      at: (hour) => ({
+        available: left(hour, 9000, 500, 1500, cabinet / 3),
+        active: 1000,
+        accounts: times(80, (index) => ({
+          uid: `ACC${cabinet}${String(index).padStart(3, '0')}`,
+          name: `Клиент ${index}`,
+          balance: left(hour, 100 + 900 * scatter(index), 5, 5 + 60 * scatter(index + 7), scatter(index * 3)),
+        })),
+      }),
+    })),
+    ...times(20, (index): Source => ({
+      name: `sms-gateway-of-the-branch-in-nizhny-novgorod-${two(index)}`,
+      provider: 'mysmpp',
+      low: '{amount: {warning: 900, critical: 300}, sms: {warning: 500}}',
+      at: (hour) =>
+        (index % 9 === 4 ? outage(hour, index === 4 ? 200 : 503, [40 + index, 44 + index], [HOURS - 4.5, HOURS + 1]) : undefined) ?? {
+          money: left(hour, 5000 + 20000 * scatter(index), 200, 900 + 2000 * scatter(index + 3), scatter(index * 5)),
+          areas: ['Билайн', 'МегаФон', 'МТС', 'Tele2', 'Россия'].map((area, at) => ({ area, price: at === 4 ? 0 : 1.9 + at / 3 })),
+        },
+    })),
+    ...times(20, (index): Source => ({
+      name: `freight-${two(index)}`,
+      provider: 'atisu',
+      low: '{amount: {warning: 100, critical: 20}}',
+      at: (hour) => {
+        const wallet = index < 5 ? 0 : index;
+        const balance = left(hour, 300 + 600 * scatter(wallet), 10, 40 + 80 * scatter(wallet + 2), scatter(wallet * 7));
+        return { balance, wallet: 4700 + wallet, common: index < 5, forbidden: index % 8 === 3 };
+      },
+    })),
+  ],
+};
+
+export const worlds: Record<string, World> = { demo, one, many };
