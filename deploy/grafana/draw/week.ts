@@ -47,10 +47,12 @@ async function started(exporter: ChildProcess): Promise<string> {
 async function pageAfter(url: string, polls: number, sources: number): Promise<string[]> {
   const deadline = Date.now() + 30_000;
   while (Date.now() < deadline) {
-    const lines = (await (await fetch(url)).text()).split('\n');
+    // A connection that the exporter closes while it is used again is no answer, and the next one comes soon.
+    const page = await fetch(url).then((answer) => answer.text(), () => '');
+    const lines = page.split('\n');
     const counts = lines.filter((line) => line.startsWith('balance_polls_total{')).map((line) => Number(line.split(' ').pop()));
     if (counts.length === sources && counts.every((count) => count >= polls)) return lines;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error(`not every source was polled ${polls} times within 30 s`);
 }
