@@ -58,9 +58,12 @@ impl Writer {
             }
         };
         health.up.store(file.is_some(), Ordering::Relaxed);
-        let late = late || tell.send(Ok(kept)).is_err();
+        let late = tell.send(Ok(kept)).is_err() || late;
+        // A file that was opened too late is opened once more, by whoever knows what to do with it.
+        let file = file.filter(|_| !late);
+        health.up.store(file.is_some(), Ordering::Relaxed);
         let (sources, dirty, now) = (BTreeMap::new(), BTreeSet::new(), Instant::now());
-        Some(Self { shared, place, file: file.filter(|_| !late), late, sources, dirty, even: now, tried: now })
+        Some(Self { shared, place, file, late, sources, dirty, even: now, tried: now })
     }
 
     pub(super) fn run(mut self) {

@@ -230,6 +230,27 @@ async fn a_file_that_comes_too_late_to_begin_with_is_not_overwritten() {
     assert_eq!(place.committed().len(), 1);
 }
 
+/// A pipe that nobody writes to, where it cannot be set aside, hangs who reads it: a disk of no return.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_storage_that_hangs_keeps_nobody_waiting() {
+    let noting = Noting::default();
+    let stand_in = noting.start().await;
+    let place = Place::new(&source("a", &stand_in, ", interval: 1s"));
+    DirBuilder::new().mode(0o700).create(&place.directory).expect("a directory");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.file(), mode).expect("a pipe");
+    std::fs::set_permissions(&place.directory, Permissions::from_mode(0o500)).expect("permissions");
+    let mut daemon = place.start_by(&mut modest());
+    assert!(daemon.log.iter().any(|line| line.contains("ERROR the storage takes too long")), "{:?}", daemon.log);
+    daemon.wait_for_log(&["first poll succeeded"]);
+    let metrics = daemon.metrics_where("polls go on", |metrics| value(metrics, "balance_polls_total{") >= Some(2.0)).await;
+    assert_eq!(value(&metrics, UP), Some(0.0));
+    daemon.signal(Signal::TERM);
+    let (status, log) = daemon.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(log.iter().any(|line| line.contains("the last changes may be lost")), "{log:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_file_that_is_taken_away_is_noticed_and_written_anew() {
     let noting = Noting::default();
