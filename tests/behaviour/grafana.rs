@@ -115,11 +115,12 @@ fn recorded() -> BTreeMap<String, String> {
     pairs.collect()
 }
 
-/// An expression with the recording rules written out, without its spaces.
+/// An expression with the recording rules written out, without its spaces. What is recorded seldom needs no bridge then.
 fn written_out(expression: &str, recorded: &BTreeMap<String, String>) -> String {
     let mut expression = expression.to_owned();
     for name in metrics(&expression).iter().filter(|name| name.contains(':')) {
-        expression = expression.replace(name, &format!("({})", written_out(&recorded[name], recorded)));
+        let written = format!("({})", written_out(&recorded[name], recorded));
+        expression = expression.replace(&format!("last_over_time({name}[2h])"), name).replace(name, &written);
     }
     expression.split_whitespace().collect()
 }
