@@ -159,6 +159,11 @@ fn grafanas_alerts_mean_what_the_prometheus_rules_mean() {
     let dashboard = read(DASHBOARD);
     for rule in rules {
         assert_eq!(rule["noDataState"], "OK", "{}", rule["title"]);
+        let queries: BTreeSet<_> =
+            rule["data"].as_array().into_iter().flatten().map(|query| text_of(query, "refId", "")).collect();
+        for named in rule["annotations"].to_string().split("$values.").skip(1) {
+            assert!(queries.contains(&named[..1]), "{}: no query {named}", rule["title"]);
+        }
         if let Some(panel) = rule.get("panelId") {
             let panels = dashboard["panels"].as_array().expect("panels");
             assert!(panels.iter().any(|found| found["id"] == *panel), "{}: no panel {panel}", rule["title"]);
