@@ -129,9 +129,13 @@ impl Opened {
             if !path.try_exists()? {
                 create(directory, &path, lock)?;
             }
+            let before = std::fs::metadata(&path)?;
             let database = builder().open(&path).map_err(redb::Error::from)?;
             let content = Content::read(&database)?;
             let seen = std::fs::metadata(&path)?;
+            if before.ino() != seen.ino() {
+                return Err(Refused::Unusable("the file was replaced while it was opened".to_owned()));
+            }
             Ok((Self { database, salt: content.salt.clone(), path: path.clone(), seen }, content))
         });
         catch_unwind(open).unwrap_or_else(|_| Err(Refused::Damaged("reading it failed in an unexpected way".to_owned())))
@@ -169,7 +173,7 @@ impl Opened {
     }
 
     /// What lies there, which must still be this file: what is written to one that was removed helps nobody.
-    fn look(&self) -> Result<Metadata, String> {
+    pub(super) fn look(&self) -> Result<Metadata, String> {
         let there = std::fs::metadata(&self.path).map_err(|error| format!("the file is gone: {error}"))?;
         let same = (there.dev(), there.ino()) == (self.seen.dev(), self.seen.ino());
         if same { Ok(there) } else { Err("another file lies in its place".to_owned()) }

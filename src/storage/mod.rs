@@ -15,6 +15,7 @@ use place::Place;
 use record::Record;
 use ring::hmac;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -35,8 +36,8 @@ pub struct Health {
     damaged: AtomicU64,
     /// Since when the disk has been at something.
     busy: Mutex<Option<Instant>>,
-    /// The log knows that it takes too long.
-    told: AtomicBool,
+    /// It takes too long, and the log knows.
+    slow: AtomicBool,
 }
 
 impl Health {
@@ -52,30 +53,33 @@ impl Health {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    /// Whether the disk has taken too long for what it is at.
+    /// Whether the disk has taken too long for what it is at. The first to see it logs it.
     fn is_slow(&self) -> bool {
-        self.busy().is_some_and(|since| since.elapsed() > PATIENCE)
+        let busy = self.busy();
+        let slow = busy.is_some_and(|since| since.elapsed() > PATIENCE);
+        if slow {
+            self.tell_slow();
+        }
+        slow
     }
 
-    /// Does what may take long.
-    fn watch<T>(&self, slow: impl FnOnce() -> T) -> T {
+    fn tell_slow(&self) {
+        if !self.slow.swap(true, Ordering::Relaxed) {
+            tracing::error!("the storage takes too long; what it has not taken yet is in memory alone");
+        }
+    }
+
+    /// Does what may take long. Says whether it did not.
+    fn watch<T>(&self, slow: impl FnOnce() -> T) -> (T, bool) {
         *self.busy() = Some(Instant::now());
         let done = slow();
+        let quick = !self.is_slow();
         *self.busy() = None;
-        if self.told.swap(false, Ordering::Relaxed) {
-            tracing::info!("the storage answers again");
-        }
-        done
+        (done, quick)
     }
 
     fn busy(&self) -> MutexGuard<'_, Option<Instant>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell_slow(&self) {
-        if !self.told.swap(true, Ordering::Relaxed) {
-            tracing::error!("the storage takes too long; state is in memory until it answers");
-        }
     }
 }
 
@@ -129,21 +133,30 @@ impl Storage {
         let (tell, found) = sync_channel(0);
         let (place, sharing) = (Place::new(directory), shared.clone());
         let writing = move || {
-            if let Some(writer) = Writer::open(sharing, place, &tell) {
-                writer.run();
+            let health = sharing.health.clone();
+            let write = || Writer::open(sharing, place, &tell).map(Writer::run);
+            // The panic itself is logged where it happens.
+            if catch_unwind(AssertUnwindSafe(write)).is_err() {
+                health.up.store(false, Ordering::Relaxed);
+                tracing::error!("the storage's thread has ended; state is in memory");
             }
         };
         let writer = std::thread::Builder::new().name("storage".to_owned()).spawn(writing);
+        if let Err(error) = &writer {
+            tracing::error!(%error, "no thread for the storage; state is in memory");
+        }
         let kept = match found.recv_timeout(PATIENCE) {
-            Ok(found) => found?,
+            Ok(found) => {
+                let (kept, up) = found?;
+                shared.health.up.store(up, Ordering::Relaxed);
+                kept
+            }
             Err(RecvTimeoutError::Timeout) => {
                 shared.health.tell_slow();
                 Kept::default()
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                tracing::error!("the storage's thread is not there; state is in memory");
-                Kept::default()
-            }
+            // Why the thread is not there was logged.
+            Err(RecvTimeoutError::Disconnected) => Kept::default(),
         };
         Ok((Arc::new(Self { shared, clock, writer: Mutex::new(writer.ok()) }), kept))
     }
@@ -164,9 +177,7 @@ impl Storage {
     }
 
     fn note(&self, name: &Arc<str>, noted: Option<Noted>) {
-        if self.shared.health.is_slow() {
-            self.shared.health.tell_slow();
-        }
+        self.shared.health.is_slow();
         self.shared.changes().sources.insert(name.clone(), noted);
         self.shared.wake.notify_all();
     }
@@ -225,7 +236,7 @@ fn salted(salt: &hmac::Key, about: &About) -> [u8; 32] {
     tag.as_ref().try_into().unwrap_or_default()
 }
 
-fn told(refused: &Refused) -> String {
+fn text(refused: &Refused) -> String {
     match refused {
         Refused::InUse => "the storage is in use by another process".to_owned(),
         Refused::Newer(format) => format!("the storage is from a newer version ({format}); it is left alone"),

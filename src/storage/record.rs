@@ -123,7 +123,7 @@ impl Record {
     }
 
     /// How long until the next poll is due. A clock that was put back does not make it longer than it was when it was stored, and
-    /// an interval that has become shorter is not kept waiting by the longer one.
+    /// an interval that has become shorter is not kept waiting by the longer one, though after a failure for an hour at most.
     fn remaining(&self, next: Wall, interval: Duration, now: Moment) -> Duration {
         let remaining = next.since(Wall::of(now.wall)).min(next.since(self.saved));
         let longest = if self.failure.is_some() { interval.max(LONGEST_WAIT) } else { interval };

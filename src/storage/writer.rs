@@ -4,7 +4,7 @@
 use super::file::{Opened, Refused};
 use super::place::Place;
 use super::record::Record;
-use super::{Changes, InUse, Kept, Noted, Shared, salted, told};
+use super::{Changes, InUse, Kept, Noted, Shared, salted, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
@@ -29,41 +29,44 @@ pub(super) struct Writer {
     dirty: BTreeSet<Arc<str>>,
     /// When the next transaction would be due if all stood at an even distance.
     even: Instant,
-    /// When the file was last tried in vain.
+    /// When the file was last tried.
     tried: Instant,
+    /// What the log knows of why the file cannot be opened.
+    told: String,
 }
 
 impl Writer {
-    /// Opens the file and tells what it holds, if somebody still waits for that. None where there is nothing to be done.
-    pub(super) fn open(shared: Arc<Shared>, mut place: Place, tell: &SyncSender<Result<Kept, InUse>>) -> Option<Self> {
+    /// Opens the file and tells what it holds and whether it is kept, if somebody still waits for that. None where there is nothing
+    /// to be done.
+    pub(super) fn open(shared: Arc<Shared>, mut place: Place, tell: &SyncSender<Result<(Kept, bool), InUse>>) -> Option<Self> {
         let health = shared.health.clone();
-        let opened = health.watch(|| place.open(&health));
-        let (file, kept, late) = match opened {
+        let mut told = String::new();
+        let (file, kept, late) = match health.watch(|| place.open(&health)).0 {
             Ok((file, kept)) => (Some(file), kept, false),
             Err(Refused::InUse) => {
                 if tell.send(Err(InUse)).is_err() {
-                    tracing::error!("{}; state is in memory", told(&Refused::InUse));
+                    tracing::error!("{}; state is in memory", text(&Refused::InUse));
                 }
                 return None;
             }
             Err(refused) => {
-                tracing::error!("{}; state is in memory", told(&refused));
+                told = text(&refused);
+                tracing::error!("{told}; state is in memory");
                 if matches!(refused, Refused::Newer(_)) {
-                    let _ = tell.send(Ok(Kept::default()));
+                    let _ = tell.send(Ok((Kept::default(), false)));
                     return None;
                 }
-                let kept = health.watch(|| place.glance());
+                let kept = health.watch(|| place.glance()).0;
                 let late = kept.is_none();
                 (None, kept.unwrap_or_default(), late)
             }
         };
-        health.up.store(file.is_some(), Ordering::Relaxed);
-        let late = tell.send(Ok(kept)).is_err() || late;
-        // A file that was opened too late is opened once more, by whoever knows what to do with it.
-        let file = file.filter(|_| !late);
-        health.up.store(file.is_some(), Ordering::Relaxed);
+        let late = tell.send(Ok((kept, file.is_some()))).is_err() || late;
+        // What was opened too late is closed again, and opened as [`Place::open_late`] does.
+        let (closing, file) = if late { (file, None) } else { (None, file) };
+        health.watch(|| drop(closing));
         let (sources, dirty, now) = (BTreeMap::new(), BTreeSet::new(), Instant::now());
-        Some(Self { shared, place, file, late, sources, dirty, even: now, tried: now })
+        Some(Self { shared, place, file, late, sources, dirty, even: now, tried: now, told })
     }
 
     pub(super) fn run(mut self) {
@@ -80,13 +83,16 @@ impl Writer {
                 None => drop(self.sources.remove(&name)),
             }
         }
+        let due = self.file.is_none() || closing;
         if self.file.is_some() {
             self.even = self.even.max(Instant::now()) + PAUSE;
-            self.write(false);
-        } else if !closing {
-            self.tried = Instant::now();
+            if closing && self.dirty.is_empty() { self.look() } else { self.write(false) }
+        }
+        // A process that knows of no source yet has nothing to put in the place of what is there.
+        if self.file.is_none() && due && !self.sources.is_empty() {
             self.open_again();
         }
+        self.tried = Instant::now();
         closing
     }
 
@@ -112,37 +118,49 @@ impl Writer {
 
     fn write(&mut self, whole: bool) {
         let Some(file) = &mut self.file else { return };
-        let record = |name: &Arc<str>| {
-            let Noted { state, at } = self.sources.get(name)?;
-            postcard::to_stdvec(&Record::of(state, *at, salted(&file.salt, &state.about))).ok()
+        let record = |name: &Arc<str>| match self.sources.get(name) {
+            Some(Noted { state, at }) => postcard::to_stdvec(&Record::of(state, *at, salted(&file.salt, &state.about))).map(Some),
+            None => Ok(None),
         };
-        let records: Vec<_> = self.dirty.iter().map(|name| (&**name, record(name))).collect();
-        if records.is_empty() && !whole {
-            return;
-        }
-        match self.shared.health.watch(|| file.commit(&records, whole)) {
+        let records = self.dirty.iter().map(|name| Ok((&**name, record(name)?))).collect::<Result<Vec<_>, postcard::Error>>();
+        let health = &self.shared.health;
+        let (written, quick) = health.watch(|| file.commit(&records.map_err(|error| error.to_string())?, whole));
+        match written {
             Ok(()) => {
                 self.dirty.clear();
-                if !self.shared.health.up.swap(true, Ordering::Relaxed) {
+                self.told.clear();
+                if !health.up.swap(true, Ordering::Relaxed) {
                     tracing::info!("the storage is written again");
                 }
-            }
-            Err(error) => {
-                if self.shared.health.up.swap(false, Ordering::Relaxed) {
-                    tracing::error!(error, "the storage cannot be written; state is in memory until it can");
+                if quick && health.slow.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the storage answers in time again");
                 }
-                // After an error the database must be opened anew.
-                self.file = None;
-                self.tried = Instant::now();
             }
+            Err(error) => self.lose(&error),
         }
+    }
+
+    /// Sees to it that the file is still there, when there is nothing to write.
+    fn look(&mut self) {
+        if let Some(Err(error)) = self.file.as_ref().map(Opened::look) {
+            self.lose(&error);
+        }
+    }
+
+    fn lose(&mut self, error: &str) {
+        if self.shared.health.up.swap(false, Ordering::Relaxed) {
+            tracing::error!(error, "the storage cannot be written; state is in memory until it can");
+        }
+        // After an error the database must be opened anew.
+        let file = self.file.take();
+        self.shared.health.watch(|| drop(file));
     }
 
     fn open_again(&mut self) {
         let health = self.shared.health.clone();
         let (place, late) = (&mut self.place, self.late);
-        let opened = health.watch(|| if late { place.open_late(&health) } else { place.open(&health).map(|(file, _)| file) });
-        match opened {
+        let open = || if late { place.open_late(&health) } else { place.open(&health).map(|(file, _)| file) };
+        match health.watch(open).0 {
             Ok(file) => {
                 self.late = false;
                 self.file = Some(file);
@@ -150,7 +168,15 @@ impl Writer {
                 // What this process knows is newer than whatever is in the file.
                 self.write(true);
             }
-            Err(refused) => tracing::debug!("{}; state stays in memory", told(&refused)),
+            Err(refused) => {
+                let text = text(&refused);
+                if text == self.told {
+                    tracing::debug!("{text}; state stays in memory");
+                } else {
+                    tracing::error!("{text}; state stays in memory");
+                    self.told = text;
+                }
+            }
         }
     }
 }

@@ -251,6 +251,21 @@ async fn a_storage_that_hangs_keeps_nobody_waiting() {
     assert!(log.iter().any(|line| line.contains("the last changes may be lost")), "{log:?}");
 }
 
+/// Nothing was to be written any more, and nobody would have looked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_end_writes_what_was_taken_away() {
+    let noting = Noting::default();
+    let stand_in = noting.start().await;
+    let place = Place::new(&source("a", &stand_in, ""));
+    let daemon = place.start();
+    daemon.metrics_with("balance_up{").await;
+    place.committed_polls(1).await;
+    std::fs::remove_dir_all(&place.directory).expect("it is there");
+    daemon.signal(Signal::TERM);
+    daemon.wait();
+    assert_eq!(place.committed().iter().map(|state| state.polls).collect::<Vec<_>>(), [1]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_file_that_is_taken_away_is_noticed_and_written_anew() {
     let noting = Noting::default();

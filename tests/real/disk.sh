@@ -18,7 +18,7 @@ end() {
 }
 clean_up() {
     end
-    kill "$gateway"
+    kill "$gateway" 2>/dev/null || true
     umount "$dir/disk"
     rm -rf "$dir"
 }
@@ -101,6 +101,8 @@ counted=$(polls)
 mount -o remount,rw "$dir/disk"
 up 'a disk that can be written again'
 
+# Without the gateway, readings can only come from the disk.
+kill "$gateway"
 end
 start
 stored=$(polls)
