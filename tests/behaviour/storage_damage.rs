@@ -268,18 +268,33 @@ async fn the_end_writes_what_was_taken_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_file_that_is_taken_away_is_noticed_and_written_anew() {
+    let take = |place: &Place| std::fs::remove_dir_all(&place.directory).expect("it is there");
+    is_noticed_and_written_anew(take, "the file is gone").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_file_that_is_replaced_is_noticed_and_written_anew() {
+    let replace = |place: &Place| {
+        let copy = place.directory.join("copy");
+        std::fs::copy(place.file(), &copy).expect("a copy");
+        std::fs::rename(copy, place.file()).expect("it takes the place");
+    };
+    is_noticed_and_written_anew(replace, "another file lies in its place").await;
+}
+
+async fn is_noticed_and_written_anew(change: impl Fn(&Place), why: &str) {
     let noting = Noting::default();
     let stand_in = noting.start().await;
     let place = Place::new(&source("a", &stand_in, ", interval: 1s"));
     let daemon = place.start();
     place.committed_polls(1).await;
-    std::fs::remove_dir_all(&place.directory).expect("it is there");
+    change(&place);
     daemon.metrics_with(&format!("{UP} 0")).await;
     daemon.metrics_with(&format!("{UP} 1")).await;
     let metrics = daemon.metrics().await;
     daemon.signal(Signal::TERM);
     let (_, log) = daemon.wait();
-    let told = |line: &&String| line.contains("ERROR the storage cannot be written") && line.contains("gone");
+    let told = |line: &&String| line.contains("ERROR the storage cannot be written") && line.contains(why);
     assert_eq!(log.iter().filter(told).count(), 1, "{log:?}");
     assert!(Some(polls(&page_of(place.committed())["a"])) >= value(&metrics, "balance_polls_total{"));
 }
