@@ -49,8 +49,8 @@ impl Scheduler {
     /// Polls these sources from now on, and no others.
     ///
     /// A source that is the same as before is left alone, down to its next poll; only its failures no longer make polls more
-    /// seldom. One whose provider is the same keeps its
-    /// readings, counts and session, and is polled soon. Any other of the same name starts afresh.
+    /// seldom. One whose provider is the same keeps its readings, counts and session, and is polled soon. Any other of the same
+    /// name starts afresh.
     pub async fn apply(&mut self, sources: Vec<Ready>) {
         self.resume(sources, |_, _| None).await;
     }
