@@ -125,6 +125,8 @@ pub(super) fn said(value: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     #[test]
     fn reads_numbers_and_texts_that_hold_one() {
@@ -139,6 +141,26 @@ mod tests {
         ];
         for (text, number) in good {
             assert_eq!(json::<Figure>(text.as_bytes()), Ok(Figure(number)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_read_to_its_last_digit() {
+        // Databases pad with noughts, and each of these is one that a quick reader misses.
+        let numbers = ["60906404.930000000000", "60906404.910000000000", "99999999999999.99", "1000000000000040.1", "1e-28"];
+        for number in numbers {
+            assert_eq!(json::<Figure>(number.as_bytes()).map(|figure| Some(figure.0)), Ok(parse_figure(number)), "{number}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_number_and_a_text_are_the_same_figure(whole in 0_u64..1_u64 << 60, fraction in "[0-9]{1,17}", exponent in -30..30_i32) {
+            let number = format!("{whole}.{fraction}e{exponent}");
+            let (plain, quoted) = (json::<Figure>(number.as_bytes()), json::<Figure>(format!("\"{number}\"").as_bytes()));
+            prop_assert_eq!(plain, quoted);
         }
     }
 
