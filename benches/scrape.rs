@@ -3,7 +3,7 @@
 
 use balance_exporter::domain::{Amount, AmountKind, Answer, Label, Low, Reading};
 use balance_exporter::exposition::Exposition;
-use balance_exporter::store::{About, Moment, Outcome, SourceState, Store};
+use balance_exporter::store::{About, Identity, Moment, Outcome, SourceState, Store};
 use divan::Bencher;
 use prometheus::{Encoder, GaugeVec, Opts, Registry, TextEncoder};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ fn exporter() -> (Arc<Exposition>, Store) {
             interval,
             max_age: interval,
             low: Low::default(),
-            identity: [0; 32],
+            identity: Identity([0; 32]),
         };
         store.insert(SourceState::new(Arc::new(about)));
         poll(&store, source);

@@ -5,8 +5,8 @@ use crate::http::client::{Clients, Network};
 use crate::poll::Target;
 use crate::provider::Settings;
 use crate::secret::Secret;
-use crate::store::About;
-use ring::digest::{SHA256, digest};
+use crate::store::{About, Identity};
+use ring::digest::{Context, SHA256};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,11 @@ pub struct Ready {
     pub recipe: Recipe,
 }
 
-/// What a target is made of. It has no `Debug`, because it holds secrets in two places.
+/// What a target is made of beside the settings, of which [`About::identity`] tells. It has no `Debug`, because it holds secrets
+/// in two places.
 #[derive(PartialEq)]
 pub struct Recipe {
-    /// The provider's settings.
-    pub settings: Settings,
-    /// What the settings' references to secrets led to.
+    /// Every secret of the source.
     pub secrets: Vec<Secret>,
     /// How the source reaches the network.
     pub network: Network,
@@ -34,17 +33,10 @@ pub struct Recipe {
     pub timeout: Duration,
 }
 
-impl Recipe {
-    /// Whether the other makes the same provider with the same account, by whatever way it is reached.
-    #[must_use]
-    pub fn makes_same_provider(&self, other: &Self) -> bool {
-        self.settings == other.settings && self.secrets == other.secrets
-    }
-}
-
-/// A digest of what the settings say beside the secrets; a setting that is left out does not count, so that one which a later
-/// version brings changes nothing.
-fn identity(settings: &Settings) -> [u8; 32] {
+/// A digest of what says which account is asked: the settings, and the tokens where no login names it. A password may change, and
+/// a secret may move, without changing the account. A setting that is left out does not count, so that one which a later version
+/// brings changes nothing.
+fn identity(settings: &Settings, tokens: &[Secret]) -> Identity {
     fn without_nulls(value: &mut Value) {
         if let Value::Object(map) = value {
             map.retain(|_, value| !value.is_null());
@@ -54,7 +46,14 @@ fn identity(settings: &Settings) -> [u8; 32] {
     // Settings are maps with texts for keys, which always become JSON.
     let mut settings = serde_json::to_value(settings).unwrap_or_default();
     without_nulls(&mut settings);
-    digest(&SHA256, settings.to_string().as_bytes()).as_ref().try_into().unwrap_or_default()
+    let mut identity = Context::new(&SHA256);
+    identity.update(settings.to_string().as_bytes());
+    for token in tokens {
+        // JSON holds no such byte.
+        identity.update(&[0]);
+        identity.update(token.expose().as_bytes());
+    }
+    Identity(identity.finish().as_ref().try_into().unwrap_or_default())
 }
 
 /// The name of a source whose proxy or TLS settings cannot be used, though each looks good by itself.
@@ -72,14 +71,13 @@ pub fn assemble(config: Config, clients: &mut Clients) -> Result<Vec<Ready>, Unu
         let about = About {
             name: source.name,
             provider: source.provider_name,
-            identity: identity(&source.settings),
+            identity: identity(&source.settings, &source.tokens),
             interval: source.interval,
             max_age: source.max_age,
             low: source.low,
         };
         let target = Target { provider: source.provider, http: Box::new(http), secrets: source.secrets.clone() };
-        let recipe =
-            Recipe { settings: source.settings, secrets: source.secrets, network: source.network, timeout: source.timeout };
+        let recipe = Recipe { secrets: source.secrets, network: source.network, timeout: source.timeout };
         Ok(Ready { about, target, recipe })
     });
     let ready = ready.collect::<Result<Vec<_>, _>>()?;

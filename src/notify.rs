@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::domain::{Failure, Low, Reason};
     use crate::server::pulse::{Beat, pulse};
-    use crate::store::{About, Moment, Observer, Outcome};
+    use crate::store::{About, Identity, Moment, Observer, Outcome};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Nobody;
@@ -138,7 +138,7 @@ mod tests {
         for name in names {
             let (interval, max_age) = (Duration::from_secs(60), Duration::from_secs(600));
             let name = (*name).into();
-            let about = About { name, provider: "p", identity: [0; 32], interval, max_age, low: Low::default() };
+            let about = About { name, provider: "p", identity: Identity([0; 32]), interval, max_age, low: Low::default() };
             store.insert(SourceState::new(Arc::new(about)));
         }
         store

@@ -39,6 +39,13 @@ struct Scheduled {
     forgiven: Arc<AtomicBool>,
 }
 
+impl Scheduled {
+    /// Whether the other is the same account with the same secrets, by whatever way it is reached.
+    fn makes_same_provider(&self, other: &Ready) -> bool {
+        self.about.identity == other.about.identity && self.recipe.secrets == other.recipe.secrets
+    }
+}
+
 impl Scheduler {
     /// A scheduler without sources.
     #[must_use]
@@ -73,8 +80,7 @@ impl Scheduler {
                 same.forgiven.store(true, Ordering::Relaxed);
                 continue;
             }
-            let same_provider =
-                before.filter(|before| before.recipe.makes_same_provider(&source.recipe)).map(|before| before.provider.clone());
+            let same_provider = before.filter(|before| before.makes_same_provider(&source)).map(|before| before.provider.clone());
             self.end(&name).await;
             let (due, journal) = if let Some(provider) = same_provider {
                 source.target.provider = provider;

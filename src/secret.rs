@@ -6,7 +6,7 @@
 use crate::domain::Label;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, Serializer};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -115,17 +115,10 @@ impl<'de> Deserialize<'de> for SecretRef {
     }
 }
 
-/// Where the secret is to be found, never the secret.
+/// Nothing: neither the secret, nor where it is to be found, which may change without changing it.
 impl Serialize for SecretRef {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        match self {
-            Self::Plain(_) => map.serialize_entry("plain", "")?,
-            Self::File(path) => map.serialize_entry("file", path)?,
-            Self::Env(name) => map.serialize_entry("env", name)?,
-            Self::Credential(name) => map.serialize_entry("credential", name)?,
-        }
-        map.end()
+        serializer.serialize_unit()
     }
 }
 

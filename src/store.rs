@@ -5,6 +5,7 @@
 use crate::domain::{Answer, Failure, Low, Reading, Reason};
 use crate::sums::Sums;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -37,14 +38,24 @@ pub struct About {
     pub name: Arc<str>,
     /// The name of its provider.
     pub provider: &'static str,
-    /// A digest of the provider's settings without their secrets: whether it is the same source after a restart.
-    pub identity: [u8; 32],
+    /// Whether it is the same account after a reload or a restart.
+    pub identity: Identity,
     /// The configured interval.
     pub interval: Duration,
     /// How long readings outlive the beginning of failures.
     pub max_age: Duration,
     /// The configured thresholds.
     pub low: Low,
+}
+
+/// A digest of what says which account is asked. A token is in it where no login names the account, so it shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity(pub [u8; 32]);
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
 }
 
 /// How a poll ended.
@@ -291,7 +302,7 @@ mod tests {
         SourceState::new(Arc::new(About {
             name: "a".into(),
             provider: "p",
-            identity: [0; 32],
+            identity: Identity([0; 32]),
             interval: Duration::from_secs(60),
             max_age: Duration::from_secs(600),
             low: Low::default(),

@@ -59,6 +59,8 @@ pub struct Source {
     pub settings: Settings,
     /// Every secret of the source, the proxy's included.
     pub secrets: Vec<Secret>,
+    /// Those of them that say which account is asked, because no login does.
+    pub tokens: Vec<Secret>,
     /// Between two polls; a second or more.
     pub interval: Duration,
     /// Of one HTTP call; shorter than the interval.
@@ -184,6 +186,7 @@ fn source(place: &str, entry: file::Source, defaults: &Inherited, build: &mut Bu
         provider,
         settings: entry.provider,
         secrets: build.secrets.clone(),
+        tokens: build.tokens.clone(),
         interval: timing.interval,
         timeout: timing.timeout,
         max_age: timing.max_age,

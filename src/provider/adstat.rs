@@ -22,7 +22,7 @@ use url::Url;
 const DEFAULT_URL: &str = "https://client.adstat.pro/api/";
 
 /// `provider.adstat`: a login, or a fixed token for a short run.
-#[derive(Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of adstat")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -32,7 +32,7 @@ pub struct Settings {
     accounts: Option<Vec<String>>,
 }
 
-#[derive(Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a map with username and password")]
 struct Login {
     username: String,

@@ -22,7 +22,7 @@ const DEFAULT_URL: &str = "https://api.ati.su/v1.0/balance";
 const CURRENCY: &str = "ATIS";
 
 /// `provider.atisu`: a token and the code of its ATI account.
-#[derive(Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of atisu")]
 pub struct Settings {
     url: Option<Endpoint>,

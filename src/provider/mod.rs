@@ -34,7 +34,7 @@ macro_rules! providers {
         /// The `provider` of a source, as the configuration states it: the provider's name over its settings. It serializes
         /// without secrets.
         #[expect(non_camel_case_types, reason = "a variant is the provider's name in the configuration and in labels")]
-        #[derive(Debug, PartialEq, Deserialize, Serialize)]
+        #[derive(Debug, Deserialize, Serialize)]
         pub enum Settings {
             $(
                 #[doc = concat!("Settings of `", stringify!($name), "`.")]

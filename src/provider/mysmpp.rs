@@ -19,7 +19,7 @@ use url::Url;
 const DEFAULT_URL: &str = "http://lk.mysmpp.ru/json/balance.php";
 
 /// `provider.mysmpp`: a login with its password, or a token.
-#[derive(Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of mysmpp")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -36,7 +36,7 @@ impl Settings {
                 let password = build.secret("password", password)?;
                 serde_json::json!({"login": login, "password": password.expose()})
             }
-            (None, None, Some(token)) => serde_json::json!({"token": build.secret("token", token)?.expose()}),
+            (None, None, Some(token)) => serde_json::json!({"token": build.token("token", token)?.expose()}),
             (None, None, None) => return Err(Problem::at("", "no credentials; add login and password, or token")),
             (_, _, Some(_)) => {
                 return Err(Problem::at("token", "stands beside login or password; keep either the token or those two"));

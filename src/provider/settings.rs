@@ -65,6 +65,8 @@ impl Serialize for Endpoint {
 pub struct Build {
     /// Every secret that was found, for the mask.
     pub secrets: Vec<Secret>,
+    /// Those of them that say which account is asked, because no login does.
+    pub tokens: Vec<Secret>,
     /// Keys of the secrets that stand in the configuration itself.
     pub plain: Vec<String>,
     /// Whether credentials cross the network unencrypted.
@@ -85,12 +87,22 @@ impl Build {
         Ok(secret)
     }
 
+    /// Finds the token that stands at `key`.
+    ///
+    /// # Errors
+    /// What is wrong with it, at `key`.
+    pub fn token(&mut self, key: &str, reference: &SecretRef) -> Result<Secret, Problem> {
+        let token = self.secret(key, reference)?;
+        self.tokens.push(token.clone());
+        Ok(token)
+    }
+
     /// Finds the token that stands at `key` and makes an `Authorization` header of it.
     ///
     /// # Errors
     /// What is wrong with it, at `key`.
     pub fn bearer(&mut self, key: &str, reference: &SecretRef) -> Result<HeaderValue, Problem> {
-        let token = self.secret(key, reference)?;
+        let token = self.token(key, reference)?;
         bearer(token.expose())
             .ok_or_else(|| Problem::at(key, "the token holds characters that cannot be sent in a header; correct it"))
     }

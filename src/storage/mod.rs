@@ -232,7 +232,7 @@ impl Kept {
 
 /// What a source is, hashed with the file's salt: the settings themselves can hold what should not be on a disk.
 fn salted(salt: &hmac::Key, about: &About) -> [u8; 32] {
-    let tag = hmac::sign(salt, &about.identity);
+    let tag = hmac::sign(salt, &about.identity.0);
     tag.as_ref().try_into().unwrap_or_default()
 }
 

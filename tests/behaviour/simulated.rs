@@ -9,7 +9,7 @@ use balance_exporter::poll::Target;
 use balance_exporter::provider::Provider;
 use balance_exporter::scheduler::Scheduler;
 use balance_exporter::storage::Storage;
-use balance_exporter::store::{About, Clock, Moment, Observer, SourceState, Store};
+use balance_exporter::store::{About, Clock, Identity, Moment, Observer, SourceState, Store};
 use futures_util::future::BoxFuture;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -52,7 +52,7 @@ pub(crate) fn source(
     let about = About {
         name: name.into(),
         provider: "scripted",
-        identity: [0; 32],
+        identity: Identity([0; 32]),
         interval,
         max_age: interval * 3,
         low: Low::default(),
@@ -66,7 +66,7 @@ pub(crate) fn source(
 pub(crate) fn recipe(token: &str) -> Recipe {
     let file = format!("sources: [{{name: a, provider: {{mysmpp: {{token: {token}}}}}}}]");
     let source = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0);
-    Recipe { settings: source.settings, secrets: source.secrets, network: source.network, timeout: source.timeout }
+    Recipe { secrets: source.secrets, network: source.network, timeout: source.timeout }
 }
 
 /// A wall clock that goes with the simulated one, until somebody sets it.

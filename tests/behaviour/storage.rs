@@ -179,6 +179,40 @@ async fn a_changed_configuration_is_honoured_after_a_restart_and_a_reload() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn another_token_is_another_account_and_the_same_in_another_place_is_not() {
+    let noting = Noting::default();
+    let stand_in = noting.start().await;
+    let plain = source("a", &stand_in, "");
+    let place = Place::new(&plain);
+    let secret = place.configured.directory.path().join("token");
+    std::fs::write(&secret, "token of a test\n").expect("a file");
+    let in_a_file = plain.replace("token: token of a test", &format!("token: {{file: \"{}\"}}", secret.display()));
+    let daemon = place.start();
+    daemon.metrics_with("balance_up{").await;
+    daemon.signal(Signal::TERM);
+    daemon.wait();
+
+    // It has moved while the program was stopped, and then under it.
+    place.configure(&in_a_file);
+    let daemon = place.start();
+    assert_eq!(value(&daemon.metrics().await, "balance_polls_total{"), Some(1.0));
+    place.configure(&plain);
+    assert_eq!(daemon.ask(reqwest::Method::POST, "/-/reload", &[]).await.status, 200);
+    assert_eq!(value(&daemon.metrics().await, "balance_polls_total{"), Some(1.0));
+    daemon.signal(Signal::TERM);
+    daemon.wait();
+    assert_eq!(noting.count(), 1);
+
+    place.configure(&plain.replace("token of a test", "another token of a test"));
+    let daemon = place.start();
+    let metrics = daemon.metrics_with("balance_up{").await;
+    assert_eq!(value(&metrics, "balance_polls_total{"), Some(1.0), "it starts afresh");
+    let moved = ["balance_withdrawn_amount_total{", "balance_deposited_amount_total{"].map(|series| value(&metrics, series));
+    assert_eq!(moved, [Some(0.0); 2], "from one account to another is no fall and no rise");
+    assert_eq!(noting.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_reaches_the_disk() {
     let refusing = |asked: &Asked| Reply::json(400, &serde_json::json!({"error": text(&asked.body)}));
     let stand_in = StandIn::start(refusing).await.expect("a port");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{Amount, AmountKind, Answer, Label, Low, Reading, Reason, Thresholds};
-use crate::store::{About, Observer, Outcome, Store};
+use crate::store::{About, Identity, Observer, Outcome, Store};
 use std::time::{Duration, SystemTime};
 
 struct Nobody;
@@ -31,7 +31,7 @@ fn add(store: &Store, name: &str) {
         interval: Duration::from_secs(300),
         max_age: Duration::from_secs(3600),
         low: Low { amount, ..Low::default() },
-        identity: [0; 32],
+        identity: Identity([0; 32]),
     };
     store.insert(SourceState::new(Arc::new(about)));
 }
