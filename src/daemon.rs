@@ -79,10 +79,12 @@ impl Daemon {
         let store = Arc::new(Store::new(Arc::new(observers)));
         let site = Arc::new(Site { exposition: exposition.clone(), store: store.clone(), telemetry_path, lifecycle });
         let (stop, stopped) = watch::channel(false);
+        let resting = store.clone();
         let ended = async {
             shutdown.await;
             tracing::info!("stopping");
             notify::stopping();
+            resting.at_rest();
             let _ = stop.send(true);
         };
         let (pulse, beats) = pulse::pulse(listeners.len());
@@ -90,8 +92,15 @@ impl Daemon {
         let mut ending = pin!(futures_util::future::join(ended, served));
         let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
         // Every source stands in the store before the service manager is told of them.
-        scheduler.resume(sources, |about, now| kept.take(about, now)).await;
+        let mut restored = 0;
+        let take = |about: &_, now| kept.take(about, now).inspect(|_| restored += 1);
+        if beside(ending.as_mut(), scheduler.resume(sources, take)).await.is_none() {
+            return Ok(());
+        }
         if let Some(storage) = &storage {
+            if restored > 0 {
+                tracing::info!(sources = restored, "restored from the storage");
+            }
             // Sources that are no longer configured.
             kept.into_names().for_each(|name| storage.removed(&name));
         }
@@ -108,7 +117,9 @@ impl Daemon {
             let result = match loaded {
                 Ok(sources) => {
                     let count = sources.len();
-                    scheduler.apply(sources).await;
+                    if beside(ending.as_mut(), scheduler.apply(sources)).await.is_none() {
+                        return Ok(());
+                    }
                     exposition.reloaded(Some(Moment::now().wall));
                     tracing::info!(sources = count, "configuration reloaded");
                     Ok(())
@@ -122,6 +133,15 @@ impl Daemon {
             notify::ready();
             request.answer(result);
         }
+    }
+}
+
+/// Does something while the server serves. None when that has ended before.
+async fn beside<T>(serving: impl Future, doing: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = doing => Some(done),
+        _ = serving => None,
     }
 }
 

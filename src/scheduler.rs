@@ -73,6 +73,7 @@ impl Scheduler {
         }
         let now = (self.clock)();
         let mut first = now.instant;
+        let mut starting = Vec::new();
         for mut source in sources {
             let name = source.about.name.clone();
             let before = self.sources.get(&name);
@@ -82,23 +83,38 @@ impl Scheduler {
             }
             let same_provider = before.filter(|before| before.makes_same_provider(&source)).map(|before| before.provider.clone());
             self.end(&name).await;
+            let resume = Schedule::new(source.about.interval, first).if_cut_off(first);
             let (due, journal) = if let Some(provider) = same_provider {
                 source.target.provider = provider;
-                self.store.adjust(source.about.clone(), first);
-                (first, Journal::default())
-            } else if let Some(mut state) = kept(&source.about, now) {
-                let due = state.next.filter(|due| *due > now.instant).unwrap_or(first);
-                let journal = Journal::of(&state);
-                state.next = Some(due);
-                self.store.insert(state);
-                (due, journal)
+                self.store.adjust(source.about.clone(), first, resume);
+                (None, Journal::default())
             } else {
-                let about = Arc::new(source.about.clone());
-                self.store.insert(SourceState { next: Some(first), ..SourceState::new(about) });
-                (first, Journal::default())
+                let kept = kept(&source.about, now);
+                let journal = kept.as_ref().map(Journal::of).unwrap_or_default();
+                let state = kept.unwrap_or_else(|| SourceState::new(Arc::new(source.about.clone())));
+                let due = state.next.filter(|due| *due > now.instant);
+                let resume = due.is_none().then_some(resume);
+                self.store.insert(SourceState { next: due.or(Some(first)), resume, ..state });
+                (due, journal)
             };
-            self.begin(source, due, journal);
-            if due == first {
+            if due.is_none() {
+                first += FIRST_POLLS_EVERY;
+            }
+            starting.push((source, due, journal));
+        }
+        self.start(starting).await;
+    }
+
+    /// Begins with sources that are due at a time, or as soon as their turn comes.
+    async fn start(&mut self, starting: Vec<(Ready, Option<Instant>, Journal)>) {
+        // Where a program is ended and begun again and again, a request that is sent must have been noted before.
+        if starting.iter().any(|(_, due, _)| due.is_none()) {
+            self.store.settled().await;
+        }
+        let mut first = (self.clock)().instant;
+        for (source, due, journal) in starting {
+            self.begin(source, due.unwrap_or(first), journal);
+            if due.is_none() {
                 first += FIRST_POLLS_EVERY;
             }
         }

@@ -4,6 +4,8 @@
 
 use crate::domain::{Answer, Failure, Low, Reading, Reason};
 use crate::sums::Sums;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all, ready};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -97,7 +99,8 @@ pub struct SourceState {
     pub next: Option<Instant>,
     /// A poll is under way: the one that was due.
     pub polling: bool,
-    /// When a poll is due if the one under way is cut off by the end of the program.
+    /// When a poll is due if the program ends before the one that is under way, or that is about to be; absent where that changes
+    /// nothing.
     pub resume: Option<Instant>,
 }
 
@@ -137,8 +140,7 @@ impl SourceState {
     fn record(&mut self, outcome: Outcome) {
         self.polls += 1;
         self.took = Some(outcome.took);
-        self.next = Some(outcome.next);
-        self.polling = false;
+        (self.next, self.polling, self.resume) = (Some(outcome.next), false, None);
         match outcome.result {
             Ok(answer) => {
                 self.sums = Arc::new(self.sums.after(&answer.readings));
@@ -169,6 +171,10 @@ pub trait Observer: Send + Sync {
 
     /// A source is gone.
     fn removed(&self, name: &str);
+    /// Completes when what it was told so far outlives the process, or when that cannot be waited for.
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        ready(()).boxed()
+    }
 }
 
 /// Each is told, in this order.
@@ -189,6 +195,10 @@ impl Observer for Vec<Arc<dyn Observer>> {
         for observer in self {
             observer.removed(name);
         }
+    }
+
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        join_all(self.iter().map(|observer| observer.settled())).map(drop).boxed()
     }
 }
 
@@ -214,12 +224,13 @@ impl Store {
         self.change.notify_one();
     }
 
-    /// Changes what is configured for a source that stays what it is, with its readings and counts. It is polled next at `next`.
-    pub fn adjust(&self, about: About, next: Instant) {
+    /// Changes what is configured for a source that stays what it is, with its readings and counts. It is polled next at `next`, or
+    /// at `resume` if the program ends before.
+    pub fn adjust(&self, about: About, next: Instant, resume: Instant) {
         let name = about.name.clone();
         let adjust = |state: &mut SourceState| {
             state.about = Arc::new(about);
-            (state.next, state.polling) = (Some(next), false);
+            (state.next, state.polling, state.resume) = (Some(next), false, Some(resume));
         };
         if let Some(state) = self.update(&name, adjust) {
             self.observer.changed(&state);
@@ -244,10 +255,7 @@ impl Store {
 
     /// Notes when a source is polled next.
     pub fn scheduled(&self, name: &str, next: Instant) {
-        self.update(name, |state| {
-            state.next = Some(next);
-            state.polling = false;
-        });
+        self.update(name, |state| (state.next, state.polling, state.resume) = (Some(next), false, None));
     }
 
     /// Notes that a source is being polled, and when it would be again if the program ended before the poll.
@@ -256,6 +264,20 @@ impl Store {
         if let Some(state) = self.update(name, begin) {
             self.observer.begun(&state);
         }
+    }
+
+    /// Takes back, because the program ends in peace, what was noted of polls that were about to be.
+    pub fn at_rest(&self) {
+        for state in self.snapshot().iter().filter(|state| !state.polling && state.resume.is_some()) {
+            if let Some(state) = self.update(&state.about.name, |state| state.resume = None) {
+                self.observer.changed(&state);
+            }
+        }
+    }
+
+    /// Completes when what has changed so far outlives the process, or when that cannot be waited for.
+    pub fn settled(&self) -> BoxFuture<'static, ()> {
+        self.observer.settled()
     }
 
     /// Waits until a source has come, changed or gone, or a poll has ended, since the last call. For one listener.

@@ -11,6 +11,8 @@ mod writer;
 
 use crate::store::{About, Clock, Moment, Observer, SourceState};
 use file::{Content, Refused};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use place::Place;
 use record::Record;
 use ring::hmac;
@@ -28,6 +30,9 @@ pub use file::{DAMAGED, FILE_NAME};
 
 /// How long the disk may take for one thing before the program goes on without it.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long polls may have to wait for the disk when they begin.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the storage does, for everybody to read.
 #[derive(Debug, Default)]
@@ -106,6 +111,9 @@ struct Shared {
 struct Changes {
     /// The newest state of each source, or none where it is gone.
     sources: BTreeMap<Arc<str>, Option<Noted>>,
+    /// How many changes there were, and of how many the writer is done, be it in vain.
+    noted: u64,
+    done: u64,
     closing: bool,
 }
 
@@ -178,7 +186,10 @@ impl Storage {
 
     fn note(&self, name: &Arc<str>, noted: Option<Noted>) {
         self.shared.health.is_slow();
-        self.shared.changes().sources.insert(name.clone(), noted);
+        let mut changes = self.shared.changes();
+        changes.sources.insert(name.clone(), noted);
+        changes.noted += 1;
+        drop(changes);
         self.shared.wake.notify_all();
     }
 }
@@ -195,9 +206,28 @@ impl Observer for Storage {
     fn removed(&self, name: &str) {
         self.note(&name.into(), None);
     }
+
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        let shared = self.shared.clone();
+        tokio::task::spawn_blocking(move || shared.wait_until_done()).map(drop).boxed()
+    }
 }
 
 impl Shared {
+    /// Waits until the writer is done with all that was noted so far, but not for a file that is not written, and not for long.
+    fn wait_until_done(&self) {
+        let deadline = Instant::now() + SHORT_PATIENCE;
+        let mut changes = self.changes();
+        let noted = changes.noted;
+        while changes.done < noted && self.health.is_up() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            changes = self.wake.wait_timeout(changes, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     fn changes(&self) -> MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }

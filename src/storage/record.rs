@@ -75,7 +75,7 @@ fn duration(nanos: i128) -> Duration {
 impl Record {
     pub(super) fn of(state: &SourceState, now: Moment, identity: [u8; 32]) -> Self {
         // A poll that does not end before the program does was a poll all the same: the provider was asked.
-        let next = state.resume.filter(|_| state.polling).or(state.next);
+        let next = state.resume.or(state.next);
         let sum = |((account, currency), sum): (&(Label, Label), &Sum)| StoredSum {
             account: account.as_str().to_owned(),
             currency: currency.as_str().to_owned(),

@@ -75,8 +75,8 @@ impl Writer {
 
     /// Waits for changes and writes them. Says whether it was the last time.
     fn step(&mut self) -> bool {
-        let (changes, closing) = self.wait();
-        for (name, noted) in changes {
+        let Changes { sources, noted, closing, .. } = self.wait();
+        for (name, noted) in sources {
             self.dirty.insert(name.clone());
             match noted {
                 Some(noted) => drop(self.sources.insert(name, noted)),
@@ -93,19 +93,20 @@ impl Writer {
             self.open_again();
         }
         self.tried = Instant::now();
+        self.shared.changes().done = noted;
+        self.shared.wake.notify_all();
         closing
     }
 
     /// Waits until there is something to do and the time for it has come, or until the end.
-    fn wait(&self) -> (BTreeMap<Arc<str>, Option<Noted>>, bool) {
+    fn wait(&self) -> Changes {
         let due = if self.file.is_some() { self.even.checked_sub(PAUSE) } else { self.tried.checked_add(RETRY) };
         let mut changes = self.shared.changes();
         loop {
             let left = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
             let work = !changes.sources.is_empty() || self.file.is_none();
             if changes.closing || (work && left.is_zero()) {
-                let Changes { sources, closing } = &mut *changes;
-                return (std::mem::take(sources), *closing);
+                return Changes { sources: std::mem::take(&mut changes.sources), ..*changes };
             }
             let woken = if work {
                 self.shared.wake.wait_timeout(changes, left).map(|(changes, _)| changes).map_err(|error| error.into_inner().0)

@@ -3,7 +3,11 @@
 use crate::simulated::{BEGINNING, Polled, Times, Wall, World, failed, good, source};
 use balance_exporter::assemble::Ready;
 use balance_exporter::domain::{Failure, Reason, RetryAfter};
+use balance_exporter::scheduler::Scheduler;
+use balance_exporter::store::{Moment, Observer, SourceState, Store};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -33,6 +37,36 @@ impl Lasting {
             std::future::ready(ends()).boxed()
         })
     }
+}
+
+/// A disk that takes ten seconds.
+struct SlowDisk;
+
+impl Observer for SlowDisk {
+    fn changed(&self, _: &SourceState) {}
+
+    fn removed(&self, _: &str) {}
+
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        sleep(seconds(10)).boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_before_it_is_noted_and_then_not_all_at_once() {
+    let times = Times::new();
+    let sources = (0..100).map(|n| {
+        let noted = times.clone();
+        source(&format!("s{n}"), 60, move |_| {
+            noted.note();
+            std::future::ready(good()).boxed()
+        })
+    });
+    let mut scheduler = Scheduler::new(Arc::new(Store::new(Arc::new(SlowDisk))), Arc::new(Moment::now));
+    scheduler.apply(sources.collect()).await;
+    sleep(seconds(5)).await;
+    let by_second: Vec<usize> = (9..13).map(|s| times.seconds().iter().filter(|at| **at == s).count()).collect();
+    assert_eq!(by_second, [0, 50, 50, 0]);
 }
 
 /// Whether the source's readings are served.

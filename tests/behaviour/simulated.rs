@@ -128,8 +128,9 @@ impl World {
         Self { store, scheduler, exposition, storage }
     }
 
-    /// Ends it, with everything written.
+    /// Ends it in peace, with everything written.
     pub(crate) fn end(self) {
+        self.store.at_rest();
         let storage = self.storage.expect("a storage");
         assert!(storage.health().is_up());
         storage.close();

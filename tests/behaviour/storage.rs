@@ -92,15 +92,63 @@ async fn a_poll_that_was_cut_off_is_not_repeated_at_once() {
     let place = Place::new(&source("a", &stand_in, ", timeout: 4m"));
     for _ in 0..3 {
         let daemon = place.start();
-        let deadline = Instant::now() + crate::support::PATIENCE;
-        while stand_in.asked().is_empty() {
-            assert!(Instant::now() < deadline, "never polled");
-            tokio::task::yield_now().await;
-        }
+        asked(&stand_in).await;
         daemon.signal(Signal::TERM);
         assert_eq!(daemon.wait().0.code(), Some(0));
     }
     assert_eq!(stand_in.asked().len(), 1);
+}
+
+/// Waits until somebody was asked.
+async fn asked(stand_in: &StandIn) {
+    let deadline = Instant::now() + crate::support::PATIENCE;
+    while stand_in.asked().is_empty() {
+        assert!(Instant::now() < deadline, "never polled");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn killed_soon_after_each_start_it_asks_nobody_twice() {
+    for act in [Act::Hang, Act::Reply(Reply::new(401, ""))] {
+        let stand_in = StandIn::start(|_: &_| Reply::new(200, "")).await.expect("a port");
+        stand_in.always(act);
+        let sources: String = (0..5).map(|n| source(&format!("s{n}"), &stand_in, ", interval: 1h")).collect();
+        let place = Place::new(&sources);
+        let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
+        for _ in 0..20 {
+            let daemon = place.start();
+            tokio::time::sleep(Duration::from_millis(random.below(150))).await;
+            daemon.signal(Signal::KILL);
+            daemon.wait();
+        }
+        let mut targets: Vec<_> = stand_in.asked().into_iter().map(|asked| asked.target).collect();
+        let all = targets.len();
+        targets.sort();
+        targets.dedup();
+        assert!(all > 0 && all == targets.len(), "{all} requests of {}", targets.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_source_whose_turn_had_not_come_has_it_after_a_restart() {
+    let noting = Noting::default();
+    let stand_in = noting.start().await;
+    let sources: String = (0..60).map(|n| source(&format!("s{n}"), &stand_in, "")).collect();
+    let place = Place::new(&sources);
+    let daemon = place.start();
+    asked(&stand_in).await;
+    daemon.signal(Signal::TERM);
+    daemon.wait();
+    assert!(noting.count() < 60, "all had their turn");
+    let daemon = place.start();
+    let deadline = Instant::now() + crate::support::PATIENCE;
+    while noting.0.lock().expect("no panic").len() < 60 {
+        assert!(Instant::now() < deadline, "one was left out");
+        tokio::task::yield_now().await;
+    }
+    daemon.signal(Signal::KILL);
+    assert_eq!(noting.count(), 60, "a source was asked twice");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
