@@ -3,7 +3,7 @@
 
 use super::file::{self, Content, DAMAGED, Lock, Opened, Refused, UNREAD};
 use super::{Health, Kept};
-use std::path::{Path, PathBuf};
+use std::path::{Display, Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 /// Where the file is, and the right to use it.
@@ -15,6 +15,11 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn new(directory: &Path) -> Self {
         Self { directory: directory.to_owned(), lock: None }
+    }
+
+    /// The directory, for the log.
+    pub(super) fn shown(&self) -> Display<'_> {
+        self.directory.display()
     }
 
     /// Opens the file. A damaged one is set aside, and a new one takes its place.

@@ -45,13 +45,13 @@ impl Writer {
             Ok((file, kept)) => (Some(file), kept, false),
             Err(Refused::InUse) => {
                 if tell.send(Err(InUse)).is_err() {
-                    tracing::error!("{}; state is in memory", text(&Refused::InUse));
+                    tracing::error!(directory = %place.shown(), "{}; state is in memory", text(&Refused::InUse));
                 }
                 return None;
             }
             Err(refused) => {
                 told = text(&refused);
-                tracing::error!("{told}; state is in memory");
+                tracing::error!(directory = %place.shown(), "{told}; state is in memory");
                 if matches!(refused, Refused::Newer(_)) {
                     let _ = tell.send(Ok((Kept::default(), false)));
                     return None;
@@ -91,6 +91,9 @@ impl Writer {
         // A process that knows of no source yet has nothing to put in the place of what is there.
         if self.file.is_none() && due && !self.sources.is_empty() {
             self.open_again();
+        }
+        if closing && self.file.is_none() && !self.dirty.is_empty() {
+            tracing::error!(directory = %self.place.shown(), "the storage cannot be written at the end; the last changes are lost");
         }
         self.tried = Instant::now();
         self.shared.changes().done = noted;
@@ -150,7 +153,7 @@ impl Writer {
 
     fn lose(&mut self, error: &str) {
         if self.shared.health.up.swap(false, Ordering::Relaxed) {
-            tracing::error!(error, "the storage cannot be written; state is in memory until it can");
+            tracing::error!(error, directory = %self.place.shown(), "the storage cannot be written; state is in memory until it can");
         }
         // After an error the database must be opened anew.
         let file = self.file.take();
@@ -174,7 +177,7 @@ impl Writer {
                 if text == self.told {
                     tracing::debug!("{text}; state stays in memory");
                 } else {
-                    tracing::error!("{text}; state stays in memory");
+                    tracing::error!(directory = %self.place.shown(), "{text}; state stays in memory");
                     self.told = text;
                 }
             }
