@@ -7,9 +7,9 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, T
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,11 @@ const UNFINISHED: &str = "balance-exporter.redb.new";
 pub(super) const FORMAT: u32 = 1;
 /// The states are in memory anyway.
 const CACHE: usize = 1024 * 1024;
+
+/// Where the database's file names the version of its format, once for each of the two newest transactions.
+const VERSIONS: [usize; 2] = [64, 192];
+/// The version that this library writes.
+const VERSION: u8 = 3;
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
@@ -130,7 +135,11 @@ impl Opened {
                 create(directory, &path, lock)?;
             }
             let before = std::fs::metadata(&path)?;
-            let database = builder().open(&path).map_err(redb::Error::from)?;
+            if before.mode() & 0o077 != 0 {
+                // A copy that was put back. Whose it is not cannot do that, and need not.
+                let _ = std::fs::set_permissions(&path, Permissions::from_mode(0o600));
+            }
+            let database = builder().open(&path).map_err(|error| refused(redb::Error::from(error), &path))?;
             let content = Content::read(&database)?;
             let seen = std::fs::metadata(&path)?;
             if before.ino() != seen.ino() {
@@ -196,8 +205,6 @@ impl From<redb::Error> for Refused {
     fn from(error: redb::Error) -> Self {
         let text = error.to_string();
         match error {
-            // The library has no other name for it.
-            redb::Error::Corrupted(_) if text.contains("Expected file format version <=") => Self::Newer(text),
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
             redb::Error::Io(error) if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
                 Self::Unusable(text)
@@ -205,6 +212,19 @@ impl From<redb::Error> for Refused {
             redb::Error::PreviousIo => Self::Unusable(text),
             _ => Self::Damaged(text),
         }
+    }
+}
+
+/// Why the file could not be opened. A version of the database that is too high may be a flipped bit: a newer one would stand in
+/// both places that name it.
+fn refused(error: redb::Error, path: &Path) -> Refused {
+    // The library has no other name for it.
+    let version = matches!(&error, redb::Error::Corrupted(text) if text.contains("Expected file format version <="));
+    let mut header = [0; 256];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    match VERSIONS.map(|at| header[at]) {
+        [one, other] if version && read.is_ok() && one == other && one > VERSION => Refused::Newer(error.to_string()),
+        _ => error.into(),
     }
 }
 
