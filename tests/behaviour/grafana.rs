@@ -3,6 +3,7 @@
 
 use crate::real_parts::{demo, free_port, until};
 use crate::support::{Configured, Daemon, PATIENCE, debian, repository, text};
+use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Act, Asked, Reply, StandIn};
@@ -179,8 +180,12 @@ async fn trouble() -> (Daemon, Vec<StandIn>) {
     gateway.set(Account { money: "9".to_owned(), currency: "RUR".to_owned(), information, error: None });
     let exchange = Exchange::new("a token", "64357");
     exchange.set(Wallet { balance: 5.0, id: 4712, common: true, forbidden: true, outage: None });
+    let cabinet = Cabinet::new("me", "a password");
+    let accounts = vec![("ACC1".to_owned(), String::new(), 5.0)];
+    cabinet.set(Books { available: 70.0, currency: "EUR".to_owned(), accounts, ..Books::default() });
     let sms = StandIn::start(gateway).await.expect("a port");
     let freight = StandIn::start(exchange).await.expect("a port");
+    let bare = StandIn::start(cabinet).await.expect("a port");
     let broken = StandIn::start(|_: &Asked| Reply::new(500, "")).await.expect("a port");
     broken.always(Act::HangUp);
     let configured = Configured::new(&format!(
@@ -191,16 +196,20 @@ sources:
     low: {{amount: {{warning: 500, critical: 100}}, sms: {{warning: 50, critical: 10}}}}
   - name: forbidden
     provider: {{atisu: {{url: {}, token: a token, ati_code: \"64357\"}}}}
+  - name: bare
+    provider: {{adstat: {{url: {}, login: {{username: me, password: a password}}}}}}
+    low: {{amount: {{critical: 10}}}}
   - name: broken
     provider: {{mysmpp: {{url: {}, token: a token}}}}
 ",
         sms.url("/json/balance.php"),
         freight.url("/v1.0/balance"),
+        bare.url("/api/"),
         broken.url("/json/balance.php")
     ));
     let daemon = Daemon::start(&configured);
-    daemon.metrics_where("all three were polled", |page| page.matches("\nbalance_up{").count() == 3).await;
-    (daemon, vec![sms, freight, broken])
+    daemon.metrics_where("all four were polled", |page| page.matches("\nbalance_up{").count() == 4).await;
+    (daemon, vec![sms, freight, bare, broken])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -221,7 +230,7 @@ async fn every_panel_has_something_to_show() {
     prometheus.arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let _prometheus = crate::real_parts::Running(prometheus.spawn().expect("a Prometheus"));
     let url = format!("http://127.0.0.1:{port}");
-    until(&format!("{url}/api/v1/query?query=count(count_over_time(balance_up[1m])>3)"), |answer| answer.contains("\"6\"]"))
+    until(&format!("{url}/api/v1/query?query=count(count_over_time(balance_up[1m])>3)"), |answer| answer.contains("\"7\"]"))
         .await;
 
     let deadline = Instant::now() + PATIENCE;
@@ -239,7 +248,7 @@ async fn every_panel_has_something_to_show() {
     for (title, expression) in expressions(ALERTS) {
         assert!(ask(&url, &expression).await.is_array(), "{title} was not understood");
     }
-    // Two wallets of ATI, in their own unit, and never a sum across currencies.
+    // Two wallets of ATI, in their own unit, and never a sum across currencies nor of accounts whose currency is not known.
     let panels = expressions(DASHBOARD);
     let (_, total) = panels.iter().find(|(title, _)| title == "Available by currency").expect("the panel");
     let total = ask(&url, &filled(total, "RUB")).await;

@@ -18,9 +18,9 @@ const TARGET = 'job="balance-exporter",instance="balance-exporter:10120"';
 
 /** The configuration of a world. `turn` changes with each reload, so that every source is polled anew and keeps its counters. */
 function configuration(world: World, port: number, turn: number): string {
-  const sources = world.sources.map(({ name, provider, currency, low }) => {
+  const sources = world.sources.map(({ name, provider, currency, bare, low }) => {
     const settings = {
-      adstat: `url: http://127.0.0.1:${port}/${name}/, login: {username: demo, password: demo}, account_currency: ${currency}`,
+      adstat: `url: http://127.0.0.1:${port}/${name}/, login: {username: demo, password: demo}${bare ? '' : `, account_currency: ${currency}`}`,
       mysmpp: `url: http://127.0.0.1:${port}/${name}/, token: demo`,
       atisu: `url: http://127.0.0.1:${port}/${name}/, token: demo, ati_code: "64357"`,
     }[provider];

@@ -11,6 +11,8 @@ export interface Source {
   /** The lines of the configuration below `provider`, without the `url`. */
   provider: 'adstat' | 'mysmpp' | 'atisu';
   currency?: string;
+  /** AdStat's accounts name no currency, and the configuration names none for them. */
+  bare?: boolean;
   low?: string;
   at: (hour: number) => Answer;
 }
@@ -36,7 +38,7 @@ const left = (hour: number, full: number, rest: number, day: number, phase = 0) 
 const outage = (hour: number, status: number, ...spans: [number, number][]) =>
   spans.some(([from, to]) => hour >= from && hour < to) ? { status } : undefined;
 
-/** The sources of `balance-exporter demo`, and a second token for the same common wallet. */
+/** The sources of `balance-exporter demo`, a cabinet whose accounts have no currency, and a second token for the same common wallet. */
 const demo: World = {
   title: 'demo data of one week',
   interval: 15,
@@ -56,6 +58,21 @@ const demo: World = {
             { uid: 'ACC0002', name: 'Coffee & Co', balance: left(hour, 120, 5, 45, 0.21) },
           ],
         },
+    },
+    {
+      name: 'ads-partner',
+      provider: 'adstat',
+      currency: 'EUR',
+      bare: true,
+      low: '{accounts: {P2: {warning: 60}}}',
+      at: (hour) => ({
+        available: left(hour, 500, 100, 60, 0.5),
+        active: 100,
+        accounts: [
+          { uid: 'P1', name: 'Alpha', balance: left(hour, 300, 90, 35, 0.3) },
+          { uid: 'P2', name: 'Beta', balance: left(hour, 160, 70, 25, 0.6) },
+        ],
+      }),
     },
     {
       name: 'sms',
@@ -89,7 +106,10 @@ const demo: World = {
 const one: World = {
   title: 'one account',
   interval: 60,
-  quiet: ['What is low', 'SMS by area', 'Operations forbidden', 'Failing now', 'Failures by reason'],
+  quiet: [
+    'What is low', 'Balances without a currency', 'Burn a day without a currency', 'SMS by area', 'Operations forbidden', 'Failing now',
+    'Failures by reason',
+  ],
   sources: [
     {
       name: 'freight',
@@ -104,22 +124,26 @@ const times = <T>(count: number, make: (index: number) => T) => Array.from({ len
 /** Scattered over 0 to 1, the same each time. */
 const scatter = (index: number) => (index * 0.618034) % 1;
 
-/** Two cabinets of 80 accounts each, 20 gateways with five areas, 20 tokens of which five share a wallet: 200 accounts. */
+/**
+ * Two cabinets of 70 accounts each, one of 20 without a currency, 20 gateways with five areas, 20 tokens of which five share a wallet:
+ * 200 accounts.
+ */
 const many: World = {
   title: '200 accounts',
   interval: 60,
   quiet: [],
   sources: [
-    ...['EUR', 'USD'].map((currency, cabinet): Source => ({
-      name: `advertising-agency-${currency.toLowerCase()}`,
+    ...['EUR', 'USD', 'bare'].map((cabinet, at): Source => ({
+      name: `advertising-agency-${cabinet.toLowerCase()}`,
       provider: 'adstat',
-      currency,
+      currency: at < 2 ? cabinet : 'USD',
+      bare: at === 2,
       low: '{amount: {warning: 60, critical: 20}}',
       at: (hour) => ({
-        available: left(hour, 9000, 500, 1500, cabinet / 3),
+        available: left(hour, 9000, 500, 1500, at / 3),
         active: 1000,
-        accounts: times(80, (index) => ({
-          uid: `ACC${cabinet}${String(index).padStart(3, '0')}`,
+        accounts: times(at < 2 ? 70 : 20, (index) => ({
+          uid: `ACC${at}${String(index).padStart(3, '0')}`,
           name: `Клиент ${index}`,
           balance: left(hour, 100 + 900 * scatter(index), 5, 5 + 60 * scatter(index + 7), scatter(index * 3)),
         })),
