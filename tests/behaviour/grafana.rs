@@ -103,6 +103,55 @@ fn every_query_is_promql() {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
+/// Holds panels, by their first queries, against what they are to say of made-up samples, one a minute. Labels and value, or nothing.
+fn panels_say(at: &str, samples: &[[&str; 2]], panels: &[(&str, Option<(&str, f64)>)]) {
+    let samples: Vec<Value> = samples.iter().map(|[series, values]| json!({"series": series, "values": values})).collect();
+    let queries = expressions(DASHBOARD);
+    let said = panels.iter().map(|(title, said)| {
+        let (_, expression) = queries.iter().find(|(found, _)| found == title).expect("a panel");
+        let said: Vec<Value> = said.iter().map(|(labels, value)| json!({"labels": labels, "value": value})).collect();
+        json!({"expr": format!("round({})", filled(expression, "RUB")), "eval_time": at, "exp_samples": said})
+    });
+    let said: Vec<Value> = said.collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("panels.test.yml");
+    let test = json!({"interval": "1m", "input_series": samples, "promql_expr_test": said});
+    std::fs::write(&file, json!({"tests": [test]}).to_string()).expect("a file");
+    let output = debian("promtool", "prometheus").args(["test", "rules"]).arg(file).output().expect("promtool");
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+/// As the rules do: the other one fails, and still serves what it has read half an hour ago.
+#[test]
+fn of_two_exporters_the_one_that_has_read_last_is_shown() {
+    let samples = [
+        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",provider="p",source="s"}"#, "0+60x40"],
+        [r#"balance_last_success_timestamp_seconds{job="b",instance="b",provider="p",source="s"}"#, "0+60x10 600x30"],
+        [r#"balance_available_amount{job="b",instance="a",provider="p",source="s",currency="RUB"}"#, "90x10 40x30"],
+        [r#"balance_available_amount{job="b",instance="b",provider="p",source="s",currency="RUB"}"#, "90x40"],
+        [r#"balance_low_amount{job="b",instance="a",provider="p",source="s",currency="RUB",severity="critical"}"#, "50x40"],
+        [r#"balance_available_amount{job="b",instance="a",provider="p",source="s",account="A"}"#, "90x10 30x30"],
+        [r#"balance_available_amount{job="b",instance="b",provider="p",source="s",account="A"}"#, "90x40"],
+        [r#"balance_sms_available{job="b",instance="a",provider="p",source="s",sms_type="sms",area="Tele2"}"#, "9x10 4x30"],
+        [r#"balance_sms_available{job="b",instance="b",provider="p",source="s",sms_type="sms",area="Tele2"}"#, "9x40"],
+        [
+            r#"balance_sms_low{job="b",instance="a",provider="p",source="s",sms_type="sms",area="Tele2",severity="critical"}"#,
+            "5x40",
+        ],
+        [r#"balance_operations_forbidden{job="b",instance="a",provider="p",source="s",account="A"}"#, "1x10 0x30"],
+        [r#"balance_operations_forbidden{job="b",instance="b",provider="p",source="s",account="A"}"#, "1x40"],
+    ];
+    let panels = [
+        ("Critical", Some(("{}", 2.0))),
+        ("Available by currency", Some((r#"{currency="RUB"}"#, 40.0))),
+        ("Balances in $currency", Some((r#"{provider="p",source="s",currency="RUB"}"#, 40.0))),
+        ("Balances without a currency", Some((r#"{provider="p",source="s",account="A"}"#, 30.0))),
+        ("SMS by area", Some((r#"{provider="p",source="s",sms_type="sms",area="Tele2"}"#, 4.0))),
+        ("Operations forbidden", None),
+    ];
+    panels_say("40m", &samples, &panels);
+}
+
 fn rules() -> Vec<Value> {
     let file = read(RULES);
     let groups = file["groups"].as_array().expect("groups");
