@@ -152,6 +152,20 @@ fn of_two_exporters_the_one_that_has_read_last_is_shown() {
     panels_say("40m", &samples, &panels);
 }
 
+/// As for `BalanceStale`: the time between two scrapes makes nothing older.
+#[test]
+fn a_source_that_is_polled_more_often_than_scraped_is_not_old() {
+    let samples = [
+        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",provider="p",source="s"}"#, "0+60x40"],
+        [r#"balance_poll_interval_seconds{job="b",instance="a",provider="p",source="s"}"#, "10x40"],
+    ];
+    let panels = [
+        ("Oldest reading", Some(("{}", 0.0))),
+        ("Age of the readings, in intervals", Some((r#"{provider="p",source="s"}"#, 0.0))),
+    ];
+    panels_say("39m45s", &samples, &panels);
+}
+
 fn rules() -> Vec<Value> {
     let file = read(RULES);
     let groups = file["groups"].as_array().expect("groups");
