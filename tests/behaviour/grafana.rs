@@ -166,6 +166,30 @@ fn a_source_that_is_polled_more_often_than_scraped_is_not_old() {
     panels_say("39m45s", &samples, &panels);
 }
 
+/// As for the rules: `instance` stays, and a restart changes another label of the target.
+#[test]
+fn the_burn_is_counted_over_both_pods() {
+    let samples = [
+        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",pod="y",provider="p",source="s"}"#, "0+60x40"],
+        [r#"balance_poll_interval_seconds{job="b",instance="a",pod="y",provider="p",source="s"}"#, "60x40"],
+        [r#"balance_available_amount{job="b",instance="a",pod="y",provider="p",source="s",currency="RUB"}"#, "80x40"],
+        [
+            r#"balance_withdrawn_amount_total{job="b",instance="a",pod="x",provider="p",source="s",currency="RUB"}"#,
+            "0+1x20 stale",
+        ],
+        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="y",provider="p",source="s",currency="RUB"}"#, "_x21 0+1x20"],
+        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="x",provider="p",source="s"}"#, "0+1x20 stale"],
+        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="y",provider="p",source="s"}"#, "_x21 0+1x20"],
+    ];
+    // 20.5 of the first pod, since a rate reaches half a scrape beyond its last sample, and 20 of the second.
+    let panels = [
+        ("Runway", Some((r#"{provider="p",source="s",currency="RUB"}"#, 170_667.0))),
+        ("Burn a day in $currency", Some((r#"{provider="p",source="s",currency="RUB"}"#, 41.0))),
+        ("Burn a day without a currency", Some((r#"{provider="p",source="s"}"#, 41.0))),
+    ];
+    panels_say("41m", &samples, &panels);
+}
+
 fn rules() -> Vec<Value> {
     let file = read(RULES);
     let groups = file["groups"].as_array().expect("groups");
