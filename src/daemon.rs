@@ -79,21 +79,20 @@ impl Daemon {
         let store = Arc::new(Store::new(Arc::new(observers)));
         let site = Arc::new(Site { exposition: exposition.clone(), store: store.clone(), telemetry_path, lifecycle });
         let (stop, stopped) = watch::channel(false);
-        let resting = store.clone();
         let ended = async {
             shutdown.await;
             tracing::info!("stopping");
             notify::stopping();
-            resting.at_rest();
+            store.at_rest();
             let _ = stop.send(true);
         };
         let (pulse, beats) = pulse::pulse(listeners.len());
         let served = server::serve(listeners.into_iter().zip(beats), site, web.clone(), stopped);
         let mut ending = pin!(futures_util::future::join(ended, served));
         let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
-        // Every source stands in the store before the service manager is told of them.
         let mut restored = 0;
         let take = |about: &_, now| kept.take(about, now).inspect(|_| restored += 1);
+        // Every source stands in the store before the service manager is told of them.
         if beside(ending.as_mut(), scheduler.resume(sources, take)).await.is_none() {
             return Ok(());
         }
@@ -114,24 +113,32 @@ impl Daemon {
                 () = scheduler.run() => return Ok(()),
                 reload = reloading.next() => reload,
             };
-            let result = match loaded {
-                Ok(sources) => {
-                    let count = sources.len();
-                    if beside(ending.as_mut(), scheduler.apply(sources)).await.is_none() {
-                        return Ok(());
-                    }
-                    exposition.reloaded(Some(Moment::now().wall));
-                    tracing::info!(sources = count, "configuration reloaded");
-                    Ok(())
-                }
-                Err(error) => {
-                    exposition.reloaded(None);
-                    tracing::error!(error, "configuration not reloaded; the old one stays");
-                    Err(error)
-                }
-            };
+            let in_force = put_into_force(loaded, &mut scheduler, &exposition);
+            let Some(result) = beside(ending.as_mut(), in_force).await else { return Ok(()) };
             notify::ready();
             request.answer(result);
+        }
+    }
+}
+
+/// Polls what was read instead of what was polled before, or stays with that, and tells how it went.
+async fn put_into_force(
+    loaded: Result<Vec<Ready>, String>,
+    scheduler: &mut Scheduler,
+    exposition: &Exposition,
+) -> Result<(), String> {
+    match loaded {
+        Ok(sources) => {
+            let count = sources.len();
+            scheduler.apply(sources).await;
+            exposition.reloaded(Some(Moment::now().wall));
+            tracing::info!(sources = count, "configuration reloaded");
+            Ok(())
+        }
+        Err(error) => {
+            exposition.reloaded(None);
+            tracing::error!(error, "configuration not reloaded; the old one stays");
+            Err(error)
         }
     }
 }
