@@ -171,6 +171,7 @@ pub trait Observer: Send + Sync {
 
     /// A source is gone.
     fn removed(&self, name: &str);
+
     /// Completes when what it was told so far outlives the process, or when that cannot be waited for.
     fn settled(&self) -> BoxFuture<'static, ()> {
         ready(()).boxed()
@@ -268,8 +269,10 @@ impl Store {
 
     /// Takes back, because the program ends in peace, what was noted of polls that were about to be.
     pub fn at_rest(&self) {
-        for state in self.snapshot().iter().filter(|state| !state.polling && state.resume.is_some()) {
-            if let Some(state) = self.update(&state.about.name, |state| state.resume = None) {
+        for state in self.snapshot().iter().filter(|state| state.resume.is_some()) {
+            // It may begin at this moment.
+            let take_back = |state: &mut SourceState| state.resume = state.resume.filter(|_| state.polling);
+            if let Some(state) = self.update(&state.about.name, take_back) {
                 self.observer.changed(&state);
             }
         }

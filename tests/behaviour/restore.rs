@@ -54,18 +54,12 @@ impl Observer for SlowDisk {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_asked_before_it_is_noted_and_then_not_all_at_once() {
-    let times = Times::new();
-    let sources = (0..100).map(|n| {
-        let noted = times.clone();
-        source(&format!("s{n}"), 60, move |_| {
-            noted.note();
-            std::future::ready(good()).boxed()
-        })
-    });
+    let lasting = Lasting::new(60);
+    let sources = (0..100).map(|n| lasting.source(&format!("s{n}"), good));
     let mut scheduler = Scheduler::new(Arc::new(Store::new(Arc::new(SlowDisk))), Arc::new(Moment::now));
     scheduler.apply(sources.collect()).await;
     sleep(seconds(5)).await;
-    let by_second: Vec<usize> = (9..13).map(|s| times.seconds().iter().filter(|at| **at == s).count()).collect();
+    let by_second: Vec<usize> = (9..13).map(|s| lasting.times.seconds().iter().filter(|at| **at == s).count()).collect();
     assert_eq!(by_second, [0, 50, 50, 0]);
 }
 
