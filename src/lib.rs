@@ -4,6 +4,7 @@
 //! only [`domain`] in mind.
 
 pub mod assemble;
+pub mod blocking;
 pub mod checked;
 pub mod cli;
 pub mod commands;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A module with everything of the crate that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 23] = [
+const MAY_IMPORT: [(&str, &[&str]); 24] = [
+    ("blocking", &[]),
     ("domain", &[]),
     ("checked", &[]),
     ("schedule", &["domain"]),
