@@ -93,12 +93,12 @@ struct Watch {
 }
 
 impl Watch {
-    /// Watches these exporters, and tells the webhook.
-    async fn start(exporters: &[&Daemon]) -> Self {
+    /// Watches the exporters of each job, and tells the webhook.
+    async fn start(jobs: &[(&str, &[&Daemon])]) -> Self {
         let webhook = StandIn::start(|_: &Asked| Reply::new(200, "")).await.expect("a port");
         let directory = tempfile::tempdir().expect("a directory");
         let (at, port) = (directory.path(), free_port());
-        write_configuration(at, exporters, port, &webhook.url("/"));
+        write_configuration(at, jobs, port, &webhook.url("/"));
         let mut program = debian("prometheus-alertmanager", "prometheus-alertmanager");
         program.arg("--cluster.listen-address=").arg(format!("--storage.path={}", at.join("alertmanager").display()));
         program.arg(format!("--config.file={}", at.join("alertmanager.yml").display()));
@@ -116,11 +116,15 @@ impl Watch {
         until(url.expect("a url").as_str(), wanted).await
     }
 
+    /// The messages that the webhook has got, oldest first.
+    fn messages(&self) -> Vec<Value> {
+        self.webhook.asked().iter().map(|asked| serde_json::from_slice(&asked.body).expect("JSON")).collect()
+    }
+
     /// The alerts of one name and severity that the webhook has got, oldest first: their state, summary and description.
     fn received(&self, name: &str, severity: &str) -> Vec<[String; 3]> {
         let mut alerts = Vec::new();
-        for asked in self.webhook.asked() {
-            let message: Value = serde_json::from_slice(&asked.body).expect("JSON");
+        for message in self.messages() {
             for alert in message["alerts"].as_array().expect("alerts") {
                 if alert["labels"]["alertname"] == name && alert["labels"]["severity"] == severity {
                     let said = [&alert["status"], &alert["annotations"]["summary"], &alert["annotations"]["description"]];
@@ -146,7 +150,20 @@ impl Watch {
     }
 }
 
-fn write_configuration(directory: &Path, exporters: &[&Daemon], alertmanager: u16, webhook: &str) {
+/// The shipped scrape of one job becomes that of these.
+fn scrapes(file: &str, jobs: &[(&str, &[&Daemon])]) -> String {
+    let begin = file.find("  - job_name: balance-exporter\n").expect("a job");
+    let (head, job) = file.split_at(begin);
+    let scrape = |(name, exporters): &(&str, &[&Daemon])| {
+        let targets: Vec<&str> = exporters.iter().map(|daemon| daemon.address.as_str()).collect();
+        let named = job.replacen("job_name: balance-exporter", &format!("job_name: {name}"), 1);
+        assert!(named.contains("127.0.0.1:10120"), "{named}");
+        named.replace("127.0.0.1:10120", &targets.join("\n          - "))
+    };
+    format!("{head}{}", jobs.iter().map(scrape).collect::<String>())
+}
+
+fn write_configuration(directory: &Path, jobs: &[(&str, &[&Daemon])], alertmanager: u16, webhook: &str) {
     let replaced = |path: &str, replacements: &[(&str, &str)]| {
         let mut file = read(path);
         for (from, to) in replacements {
@@ -157,12 +174,11 @@ fn write_configuration(directory: &Path, exporters: &[&Daemon], alertmanager: u1
     };
     replaced(RULES, &[]);
     let alerting = format!("127.0.0.1:{alertmanager}");
-    let targets = exporters.iter().map(|daemon| daemon.address.as_str()).collect::<Vec<_>>();
-    let targets = targets.join("\n          - ");
     let scrape = "scrape_interval: 1s\n  scrape_timeout: 1s";
     let pace = [("scrape_interval: 1m", scrape), ("evaluation_interval: 1m", "evaluation_interval: 1s")];
-    let places = [("127.0.0.1:9093", &*alerting), ("127.0.0.1:10120", &*targets)];
-    replaced("deploy/prometheus/prometheus.yml", &[pace, places].concat());
+    replaced("deploy/prometheus/prometheus.yml", &[pace[0], pace[1], ("127.0.0.1:9093", &*alerting)]);
+    let file = directory.join("prometheus.yml");
+    std::fs::write(&file, scrapes(&std::fs::read_to_string(&file).expect("the file"), jobs)).expect("a file");
     let pace = [("group_wait: 30s", "group_wait: 0s"), ("group_interval: 5m", "group_interval: 1s")];
     replaced("deploy/prometheus/alertmanager.yml", &[pace[0], pace[1], ("http://127.0.0.1:9095/", webhook)]);
 }
@@ -190,7 +206,7 @@ sources:
     ));
     let (first, second) = (Daemon::start(&configured), Daemon::start(&configured));
     first.metrics_with("balance_low_amount{").await;
-    let watch = Watch::start(&[&first, &second]).await;
+    let watch = Watch::start(&[("balance-exporter", &[&first, &second])]).await;
     // Both are scraped, nothing is low, and the rules have seen it.
     let both = "count(balance_up == 1) and on () account:balance_low_amount:max";
     watch.query(both, |answer| answer.contains("\"2\"]")).await;
@@ -198,13 +214,13 @@ sources:
     let told = |alert| watch.told(alert, PATIENCE);
 
     gateway.set(account("499.9", "249"));
-    let low = "mysmpp source sms: 499.90 RUB available, below the warning threshold of 500.00.";
+    let low = "mysmpp source sms (job balance-exporter): 499.90 RUB available, below the warning threshold of 500.00.";
     assert_eq!(told(["firing", "BalanceLow", "warning"]).await, ["sms: 499.90 RUB left", low]);
 
     gateway.set(account("99.25", "49"));
-    let low = "mysmpp source sms: 99.25 RUB available, below the critical threshold of 100.00.";
+    let low = "mysmpp source sms (job balance-exporter): 99.25 RUB available, below the critical threshold of 100.00.";
     assert_eq!(told(["firing", "BalanceLow", "critical"]).await, ["sms: 99.25 RUB left", low]);
-    let low = "mysmpp source sms can send 49 more sms messages to МТС, below the warning threshold of 50.";
+    let low = "mysmpp source sms (job balance-exporter) can send 49 more sms messages to МТС, below the warning threshold of 50.";
     assert_eq!(told(["firing", "BalanceSmsLow", "warning"]).await, ["sms / МТС: 49 sms messages left", low]);
     // The shipped inhibition.
     let suppressed = format!("{}/api/v2/alerts?filter=alertname=BalanceLow&filter=severity=warning", watch.alertmanager);
@@ -221,15 +237,56 @@ sources:
     assert_eq!(states, ["firing", "resolved"], "nothing fired again");
 }
 
+/// A gateway with so much money, and an exporter whose source `sms` it is.
+async fn exporter(money: &str) -> (StandIn, Daemon) {
+    let gateway = Gateway::with_token("a token");
+    gateway.set(account(money, "320"));
+    let sms = StandIn::start(gateway).await.expect("a port");
+    let configured = Configured::new(&format!(
+        "defaults: {{interval: 1s}}
+sources:
+  - name: sms
+    provider: {{mysmpp: {{url: {}, token: a token}}}}
+    low: {{amount: {{warning: 500, critical: 100}}}}
+",
+        sms.url("/json/balance.php")
+    ));
+    let daemon = Daemon::start(&configured);
+    daemon.metrics_with("balance_low_amount{").await;
+    (sms, daemon)
+}
+
+/// Prod is critical, staging is not: neither hides what the other has, nor does the critical alert silence the other's warning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn two_jobs_with_one_source_name_are_told_of_each() {
+    let (_first, prod) = exporter("10").await;
+    let (_second, staging) = exporter("400").await;
+    let watch = Watch::start(&[("prod", &[&prod]), ("staging", &[&staging])]).await;
+    let told = |alert| watch.told(alert, PATIENCE);
+    let low = "mysmpp source sms (job prod): 10.00 RUB available, below the critical threshold of 100.00.";
+    assert_eq!(told(["firing", "BalanceLow", "critical"]).await, ["sms: 10.00 RUB left", low]);
+    let low = "mysmpp source sms (job staging): 400.00 RUB available, below the warning threshold of 500.00.";
+    let deadline = Instant::now() + PATIENCE;
+    while !watch.received("BalanceLow", "warning").iter().any(|[_, _, description]| description == low) {
+        assert!(Instant::now() < deadline, "staging's warning was not told: {:?}", watch.messages());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for message in watch.messages() {
+        let jobs: BTreeSet<_> =
+            message["alerts"].as_array().into_iter().flatten().map(|alert| alert["labels"]["job"].to_string()).collect();
+        assert_eq!(jobs.len(), 1, "a message is of one source: {message}");
+    }
+}
+
 /// In the demo's world the account ACC0002 falls below its threshold within a minute, and is topped up at the minute's end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_demo_pages_and_resolves() {
     let demo = demo();
-    let watch = Watch::start(&[&demo]).await;
+    let watch = Watch::start(&[("demo", &[&demo])]).await;
     let [summary, description] = watch.told(["firing", "BalanceLow", "critical"], PATIENCE * 4).await;
     let left = summary.strip_prefix("ads / ACC0002: ").and_then(|rest| rest.strip_suffix(" EUR left")).expect("the account");
     let low = "below the critical threshold of 40.00.";
-    assert_eq!(description, format!("adstat source ads, account ACC0002 (Coffee & Co): {left} EUR available, {low}"));
+    assert_eq!(description, format!("adstat source ads (job demo), account ACC0002 (Coffee & Co): {left} EUR available, {low}"));
     // The number of the page is one that was scraped.
     let values = watch.query("balance_available_amount{account=\"ACC0002\"}[10m]", |answer| answer.contains("values")).await;
     let left: f64 = left.parse().expect("a number");
