@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-const DASHBOARD: &str = "deploy/grafana/dashboard.json";
+pub(crate) const DASHBOARD: &str = "deploy/grafana/dashboard.json";
 const ALERTS: &str = "deploy/grafana/provisioning/alerting/balance-exporter.yaml";
 const RULES: &str = "deploy/prometheus/balance-exporter.rules.yml";
 
@@ -37,7 +37,7 @@ fn below(document: &Value, key: &str, title: &str, found: &mut Vec<(String, Stri
     }
 }
 
-fn expressions(path: &str) -> Vec<(String, String)> {
+pub(crate) fn expressions(path: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     below(&read(path), "expr", path, &mut found);
     assert!(!found.is_empty());
@@ -45,10 +45,11 @@ fn expressions(path: &str) -> Vec<(String, String)> {
 }
 
 /// A dashboard's expression with its variables filled in, as Grafana does when everything is selected.
-fn filled(expression: &str, currency: &str) -> String {
+pub(crate) fn filled(expression: &str, currency: &str) -> String {
     let filled = expression.replace("\"$currency\"", &format!("\"{currency}\"")).replace("$lines", "10");
     let filled = filled.replace("$__interval", "5s").replace("$__range", "7d");
-    let filled = filled.replace("\"$provider\"", "\".*\"").replace("\"$source\"", "\".*\"");
+    let filled =
+        ["job", "provider", "source"].iter().fold(filled, |filled, name| filled.replace(&format!("\"${name}\""), "\".*\""));
     assert!(!filled.contains('$'), "an unknown variable in {filled}");
     filled
 }
@@ -89,6 +90,47 @@ fn queries_name_only_metrics_that_exist() {
     }
 }
 
+/// The lists of labels by which an expression aggregates or matches, and its selectors, without their brackets.
+fn lists_and_selectors(expression: &str) -> Vec<&str> {
+    let after = |opening: &'static str, closing: char| {
+        expression.split(opening).skip(1).map(move |rest| rest.split(closing).next().unwrap_or_default())
+    };
+    after("by (", ')').chain(after("on (", ')')).chain(after("{", '}')).collect()
+}
+
+/// Two exporters that know different accounts under one name have two jobs.
+#[test]
+fn no_query_takes_the_name_of_a_source_for_the_source() {
+    let names = |list: &str, wanted: &str| list.split([',', '=']).any(|label| label.trim() == wanted);
+    let mut seen = 0;
+    for path in [RULES, ALERTS, DASHBOARD] {
+        let mut queries = expressions(path);
+        below(&read(path), "query", path, &mut queries);
+        for annotation in ["summary", "description"].iter().filter(|_| path == RULES) {
+            below(&read(path), annotation, path, &mut queries);
+        }
+        for (title, expression) in queries {
+            for list in lists_and_selectors(&expression).into_iter().filter(|list| names(list, "source")) {
+                assert!(names(list, "job"), "{path}, {title}: ({list}) has no job");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 300, "{seen} are too few: the queries were not understood");
+    let alertmanager = read("deploy/prometheus/alertmanager.yml");
+    for list in [&alertmanager["route"]["group_by"], &alertmanager["inhibit_rules"][0]["equal"]] {
+        assert!(list.as_array().is_some_and(|labels| labels.contains(&json!("job"))), "{list} has no job");
+    }
+}
+
+#[test]
+fn every_query_of_the_dashboard_is_of_the_chosen_jobs() {
+    for (title, expression) in expressions(DASHBOARD) {
+        let (named, chosen) = (expression.matches("balance_").count(), expression.matches("{job=~\"$job\"").count());
+        assert_eq!(named, chosen, "{title}: {expression}");
+    }
+}
+
 #[test]
 fn every_query_is_promql() {
     let queries = expressions(DASHBOARD).into_iter().chain(expressions(ALERTS));
@@ -101,93 +143,6 @@ fn every_query_is_promql() {
     std::fs::write(&file, json!({"groups": [{"name": "queries", "rules": rules}]}).to_string()).expect("a file");
     let output = debian("promtool", "prometheus").args(["check", "rules"]).arg(file).output().expect("promtool");
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-}
-
-/// Holds panels, by their first queries, against what they are to say of made-up samples, one a minute. Labels and value, or nothing.
-fn panels_say(at: &str, samples: &[[&str; 2]], panels: &[(&str, Option<(&str, f64)>)]) {
-    let samples: Vec<Value> = samples.iter().map(|[series, values]| json!({"series": series, "values": values})).collect();
-    let queries = expressions(DASHBOARD);
-    let said = panels.iter().map(|(title, said)| {
-        let (_, expression) = queries.iter().find(|(found, _)| found == title).expect("a panel");
-        let said: Vec<Value> = said.iter().map(|(labels, value)| json!({"labels": labels, "value": value})).collect();
-        json!({"expr": format!("round({})", filled(expression, "RUB")), "eval_time": at, "exp_samples": said})
-    });
-    let said: Vec<Value> = said.collect();
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("panels.test.yml");
-    let test = json!({"interval": "1m", "input_series": samples, "promql_expr_test": said});
-    std::fs::write(&file, json!({"tests": [test]}).to_string()).expect("a file");
-    let output = debian("promtool", "prometheus").args(["test", "rules"]).arg(file).output().expect("promtool");
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-}
-
-/// As the rules do: the other one fails, and still serves what it has read half an hour ago.
-#[test]
-fn of_two_exporters_the_one_that_has_read_last_is_shown() {
-    let samples = [
-        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",provider="p",source="s"}"#, "0+60x40"],
-        [r#"balance_last_success_timestamp_seconds{job="b",instance="b",provider="p",source="s"}"#, "0+60x10 600x30"],
-        [r#"balance_available_amount{job="b",instance="a",provider="p",source="s",currency="RUB"}"#, "90x10 40x30"],
-        [r#"balance_available_amount{job="b",instance="b",provider="p",source="s",currency="RUB"}"#, "90x40"],
-        [r#"balance_low_amount{job="b",instance="a",provider="p",source="s",currency="RUB",severity="critical"}"#, "50x40"],
-        [r#"balance_available_amount{job="b",instance="a",provider="p",source="s",account="A"}"#, "90x10 30x30"],
-        [r#"balance_available_amount{job="b",instance="b",provider="p",source="s",account="A"}"#, "90x40"],
-        [r#"balance_sms_available{job="b",instance="a",provider="p",source="s",sms_type="sms",area="Tele2"}"#, "9x10 4x30"],
-        [r#"balance_sms_available{job="b",instance="b",provider="p",source="s",sms_type="sms",area="Tele2"}"#, "9x40"],
-        [
-            r#"balance_sms_low{job="b",instance="a",provider="p",source="s",sms_type="sms",area="Tele2",severity="critical"}"#,
-            "5x40",
-        ],
-        [r#"balance_operations_forbidden{job="b",instance="a",provider="p",source="s",account="A"}"#, "1x10 0x30"],
-        [r#"balance_operations_forbidden{job="b",instance="b",provider="p",source="s",account="A"}"#, "1x40"],
-    ];
-    let panels = [
-        ("Critical", Some(("{}", 2.0))),
-        ("Available by currency", Some((r#"{currency="RUB"}"#, 40.0))),
-        ("Balances in $currency", Some((r#"{provider="p",source="s",currency="RUB"}"#, 40.0))),
-        ("Balances without a currency", Some((r#"{provider="p",source="s",account="A"}"#, 30.0))),
-        ("SMS by area", Some((r#"{provider="p",source="s",sms_type="sms",area="Tele2"}"#, 4.0))),
-        ("Operations forbidden", None),
-    ];
-    panels_say("40m", &samples, &panels);
-}
-
-/// As for `BalanceStale`: the time between two scrapes makes nothing older.
-#[test]
-fn a_source_that_is_polled_more_often_than_scraped_is_not_old() {
-    let samples = [
-        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",provider="p",source="s"}"#, "0+60x40"],
-        [r#"balance_poll_interval_seconds{job="b",instance="a",provider="p",source="s"}"#, "10x40"],
-    ];
-    let panels = [
-        ("Oldest reading", Some(("{}", 0.0))),
-        ("Age of the readings, in intervals", Some((r#"{provider="p",source="s"}"#, 0.0))),
-    ];
-    panels_say("39m45s", &samples, &panels);
-}
-
-/// As for the rules: `instance` stays, and a restart changes another label of the target.
-#[test]
-fn the_burn_is_counted_over_both_pods() {
-    let samples = [
-        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",pod="y",provider="p",source="s"}"#, "0+60x40"],
-        [r#"balance_poll_interval_seconds{job="b",instance="a",pod="y",provider="p",source="s"}"#, "60x40"],
-        [r#"balance_available_amount{job="b",instance="a",pod="y",provider="p",source="s",currency="RUB"}"#, "80x40"],
-        [
-            r#"balance_withdrawn_amount_total{job="b",instance="a",pod="x",provider="p",source="s",currency="RUB"}"#,
-            "0+1x20 stale",
-        ],
-        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="y",provider="p",source="s",currency="RUB"}"#, "_x21 0+1x20"],
-        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="x",provider="p",source="s"}"#, "0+1x20 stale"],
-        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="y",provider="p",source="s"}"#, "_x21 0+1x20"],
-    ];
-    // 20.5 of the first pod, since a rate reaches half a scrape beyond its last sample, and 20 of the second.
-    let panels = [
-        ("Runway", Some((r#"{provider="p",source="s",currency="RUB"}"#, 170_667.0))),
-        ("Burn a day in $currency", Some((r#"{provider="p",source="s",currency="RUB"}"#, 41.0))),
-        ("Burn a day without a currency", Some((r#"{provider="p",source="s"}"#, 41.0))),
-    ];
-    panels_say("41m", &samples, &panels);
 }
 
 fn rules() -> Vec<Value> {

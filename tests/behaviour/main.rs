@@ -19,6 +19,7 @@ mod lies;
 mod network;
 mod notify;
 mod page;
+mod panels;
 mod pki;
 mod real_parts;
 mod reload;

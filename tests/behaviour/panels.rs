@@ -1,0 +1,153 @@
+//! What the panels of the dashboard say of made-up samples.
+
+use crate::grafana::{DASHBOARD, expressions, filled};
+use crate::support::{debian, text};
+use serde_json::{Value, json};
+
+/// Holds panels, by their first queries, against what they are to say of made-up samples, one a minute: labels and values.
+fn panels_say(at: &str, samples: &[[&str; 2]], panels: &[(&str, &[(&str, f64)])]) {
+    let samples: Vec<Value> = samples.iter().map(|[series, values]| json!({"series": series, "values": values})).collect();
+    let queries = expressions(DASHBOARD);
+    let said = panels.iter().map(|(title, said)| {
+        let (_, expression) = queries.iter().find(|(found, _)| found == title).expect("a panel");
+        let said: Vec<Value> = said.iter().map(|(labels, value)| json!({"labels": labels, "value": value})).collect();
+        json!({"expr": format!("round({})", filled(expression, "RUB")), "eval_time": at, "exp_samples": said})
+    });
+    let said: Vec<Value> = said.collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("panels.test.yml");
+    let test = json!({"interval": "1m", "input_series": samples, "promql_expr_test": said});
+    std::fs::write(&file, json!({"tests": [test]}).to_string()).expect("a file");
+    let output = debian("promtool", "prometheus").args(["test", "rules"]).arg(file).output().expect("promtool");
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+/// As the rules do: the other one fails, and still serves what it has read half an hour ago.
+#[test]
+fn of_two_exporters_the_one_that_has_read_last_is_shown() {
+    let samples = [
+        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",provider="p",source="s"}"#, "0+60x40"],
+        [r#"balance_last_success_timestamp_seconds{job="b",instance="b",provider="p",source="s"}"#, "0+60x10 600x30"],
+        [r#"balance_available_amount{job="b",instance="a",provider="p",source="s",currency="RUB"}"#, "90x10 40x30"],
+        [r#"balance_available_amount{job="b",instance="b",provider="p",source="s",currency="RUB"}"#, "90x40"],
+        [r#"balance_low_amount{job="b",instance="a",provider="p",source="s",currency="RUB",severity="critical"}"#, "50x40"],
+        [r#"balance_available_amount{job="b",instance="a",provider="p",source="s",account="A"}"#, "90x10 30x30"],
+        [r#"balance_available_amount{job="b",instance="b",provider="p",source="s",account="A"}"#, "90x40"],
+        [r#"balance_sms_available{job="b",instance="a",provider="p",source="s",sms_type="sms",area="Tele2"}"#, "9x10 4x30"],
+        [r#"balance_sms_available{job="b",instance="b",provider="p",source="s",sms_type="sms",area="Tele2"}"#, "9x40"],
+        [
+            r#"balance_sms_low{job="b",instance="a",provider="p",source="s",sms_type="sms",area="Tele2",severity="critical"}"#,
+            "5x40",
+        ],
+        [r#"balance_operations_forbidden{job="b",instance="a",provider="p",source="s",account="A"}"#, "1x10 0x30"],
+        [r#"balance_operations_forbidden{job="b",instance="b",provider="p",source="s",account="A"}"#, "1x40"],
+    ];
+    let panels: [(&str, &[(&str, f64)]); 6] = [
+        ("Critical", &[("{}", 2.0)]),
+        ("Available by currency", &[(r#"{currency="RUB"}"#, 40.0)]),
+        ("Balances in $currency", &[(r#"{job="b",provider="p",source="s",currency="RUB"}"#, 40.0)]),
+        ("Balances without a currency", &[(r#"{job="b",provider="p",source="s",account="A"}"#, 30.0)]),
+        ("SMS by area", &[(r#"{job="b",provider="p",source="s",sms_type="sms",area="Tele2"}"#, 4.0)]),
+        ("Operations forbidden", &[]),
+    ];
+    panels_say("40m", &samples, &panels);
+}
+
+/// As for `BalanceStale`: the time between two scrapes makes nothing older.
+#[test]
+fn a_source_that_is_polled_more_often_than_scraped_is_not_old() {
+    let samples = [
+        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",provider="p",source="s"}"#, "0+60x40"],
+        [r#"balance_poll_interval_seconds{job="b",instance="a",provider="p",source="s"}"#, "10x40"],
+    ];
+    let panels: [(&str, &[(&str, f64)]); 2] = [
+        ("Oldest reading", &[("{}", 0.0)]),
+        ("Age of the readings, in intervals", &[(r#"{job="b",provider="p",source="s"}"#, 0.0)]),
+    ];
+    panels_say("39m45s", &samples, &panels);
+}
+
+/// As for the rules: `instance` stays, and a restart changes another label of the target.
+#[test]
+fn the_burn_is_counted_over_both_pods() {
+    let samples = [
+        [r#"balance_last_success_timestamp_seconds{job="b",instance="a",pod="y",provider="p",source="s"}"#, "0+60x40"],
+        [r#"balance_poll_interval_seconds{job="b",instance="a",pod="y",provider="p",source="s"}"#, "60x40"],
+        [r#"balance_available_amount{job="b",instance="a",pod="y",provider="p",source="s",currency="RUB"}"#, "80x40"],
+        [
+            r#"balance_withdrawn_amount_total{job="b",instance="a",pod="x",provider="p",source="s",currency="RUB"}"#,
+            "0+1x20 stale",
+        ],
+        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="y",provider="p",source="s",currency="RUB"}"#, "_x21 0+1x20"],
+        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="x",provider="p",source="s"}"#, "0+1x20 stale"],
+        [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="y",provider="p",source="s"}"#, "_x21 0+1x20"],
+    ];
+    // 20.5 of the first pod, since a rate reaches half a scrape beyond its last sample, and 20 of the second.
+    let panels: [(&str, &[(&str, f64)]); 3] = [
+        ("Runway", &[(r#"{job="b",provider="p",source="s",currency="RUB"}"#, 170_667.0)]),
+        ("Burn a day in $currency", &[(r#"{job="b",provider="p",source="s",currency="RUB"}"#, 41.0)]),
+        ("Burn a day without a currency", &[(r#"{job="b",provider="p",source="s"}"#, 41.0)]),
+    ];
+    panels_say("41m", &samples, &panels);
+}
+
+/// As for the rules: prod is low, fails and burns, staging has read last and has plenty.
+#[test]
+fn two_jobs_with_one_source_name_are_two_sources() {
+    let samples = [
+        [r#"balance_last_success_timestamp_seconds{job="prod",instance="a",provider="p",source="s"}"#, "0+60x10 600x30"],
+        [r#"balance_last_success_timestamp_seconds{job="staging",instance="a",provider="p",source="s"}"#, "30+60x40"],
+        [r#"balance_poll_interval_seconds{job="prod",instance="a",provider="p",source="s"}"#, "600x40"],
+        [r#"balance_poll_interval_seconds{job="staging",instance="a",provider="p",source="s"}"#, "86400x40"],
+        [r#"balance_available_amount{job="prod",instance="a",provider="p",source="s",currency="RUB"}"#, "10x40"],
+        [r#"balance_available_amount{job="staging",instance="a",provider="p",source="s",currency="RUB"}"#, "5000x40"],
+        [r#"balance_low_amount{job="prod",instance="a",provider="p",source="s",currency="RUB",severity="critical"}"#, "50x40"],
+        [r#"balance_low_amount{job="staging",instance="a",provider="p",source="s",currency="RUB",severity="critical"}"#, "60x40"],
+        [r#"balance_sms_available{job="prod",instance="a",provider="p",source="s",area="A"}"#, "1x40"],
+        [r#"balance_sms_available{job="staging",instance="a",provider="p",source="s",area="A"}"#, "2x40"],
+        [r#"balance_withdrawn_amount_total{job="prod",instance="a",provider="p",source="s",currency="RUB"}"#, "0+1x40"],
+        [r#"balance_withdrawn_amount_total{job="staging",instance="a",provider="p",source="s",currency="RUB"}"#, "0x40"],
+        [r#"balance_failing{job="prod",instance="a",provider="p",source="s",reason="dns"}"#, "1x40"],
+        [r#"balance_failing{job="staging",instance="a",provider="p",source="s",reason="dns"}"#, "1x40"],
+        // A wallet is one, whichever token of whichever job reads it.
+        [r#"balance_last_success_timestamp_seconds{job="prod",instance="a",provider="atisu",source="f"}"#, "0+60x40"],
+        [r#"balance_last_success_timestamp_seconds{job="staging",instance="a",provider="atisu",source="f"}"#, "0+60x40"],
+        [r#"balance_available_amount{job="prod",instance="a",provider="atisu",source="f",account="7",currency="ATIS"}"#, "9x40"],
+        [
+            r#"balance_available_amount{job="staging",instance="a",provider="atisu",source="f",account="7",currency="ATIS"}"#,
+            "9x40",
+        ],
+    ];
+    let panels: [(&str, &[(&str, f64)]); 8] = [
+        ("Critical", &[("{}", 1.0)]),
+        ("Failing", &[("{}", 2.0)]),
+        ("Available by currency", &[(r#"{currency="RUB"}"#, 5010.0), (r#"{currency="ATIS"}"#, 9.0)]),
+        (
+            "Balances in $currency",
+            &[
+                (r#"{job="prod",provider="p",source="s",currency="RUB"}"#, 10.0),
+                (r#"{job="staging",provider="p",source="s",currency="RUB"}"#, 5000.0),
+            ],
+        ),
+        (
+            "SMS by area",
+            &[
+                (r#"{job="prod",provider="p",source="s",area="A"}"#, 1.0),
+                (r#"{job="staging",provider="p",source="s",area="A"}"#, 2.0),
+            ],
+        ),
+        ("Runway", &[(r#"{job="prod",provider="p",source="s",currency="RUB"}"#, 21_600.0)]),
+        (
+            "Failing now",
+            &[
+                (r#"{job="prod",provider="p",source="s",reason="dns"}"#, 1.0),
+                (r#"{job="staging",provider="p",source="s",reason="dns"}"#, 1.0),
+            ],
+        ),
+        (
+            "Age of the readings, in intervals",
+            &[(r#"{job="prod",provider="p",source="s"}"#, 3.0), (r#"{job="staging",provider="p",source="s"}"#, 0.0)],
+        ),
+    ];
+    panels_say("40m", &samples, &panels);
+}
