@@ -1,7 +1,7 @@
 //! What is written about the program agrees with the program.
 
 use crate::support::{Configured, binary, repository, run, text};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn readme() -> String {
     std::fs::read_to_string(repository("README.md")).expect("README.md")
@@ -40,6 +40,22 @@ fn the_labels_in_the_table_are_those_of_the_golden_page() {
         let told: BTreeSet<&str> = cells[3].split(", ").filter(|label| !label.is_empty()).collect();
         assert_eq!(told, labels, "{name}");
     }
+}
+
+/// What scales with the number of sources; readings scale with what the answers hold.
+#[test]
+fn the_health_of_a_source_is_at_most_seven_series() {
+    let golden = std::fs::read_to_string(repository("tests/golden/metrics.txt")).expect("the golden page");
+    let mut health: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in golden.lines().filter(|line| !line.starts_with('#')) {
+        let labels = line.split(['{', '}']).nth(1).unwrap_or_default();
+        let names: Vec<&str> = labels.split(',').filter_map(|label| label.split('=').next()).collect();
+        if names == ["provider", "source"] || names == ["provider", "source", "reason"] {
+            *health.entry(labels.split(",reason=").next().unwrap_or_default()).or_default() += 1;
+        }
+    }
+    assert!(health.len() > 3, "the golden page was not understood: {health:?}");
+    assert!(health.values().all(|series| *series <= 7), "{health:?}");
 }
 
 #[test]

@@ -109,6 +109,10 @@ fn two_jobs_with_one_source_name_are_two_sources() {
         [r#"balance_withdrawn_amount_total{job="staging",instance="a",provider="p",source="s",currency="RUB"}"#, "0x40"],
         [r#"balance_failing{job="prod",instance="a",provider="p",source="s",reason="dns"}"#, "1x40"],
         [r#"balance_failing{job="staging",instance="a",provider="p",source="s",reason="dns"}"#, "1x40"],
+        [r#"balance_poll_failures_total{job="prod",instance="a",provider="p",source="s"}"#, "0+1x40"],
+        [r#"balance_poll_failures_total{job="staging",instance="a",provider="p",source="s"}"#, "0x40"],
+        [r#"balance_polls_total{job="prod",instance="a",provider="p",source="s"}"#, "0+1x40"],
+        [r#"balance_polls_total{job="staging",instance="a",provider="p",source="s"}"#, "0+100x40"],
         // A wallet is one, whichever token of whichever job reads it.
         [r#"balance_last_success_timestamp_seconds{job="prod",instance="a",provider="atisu",source="f"}"#, "0+60x40"],
         [r#"balance_last_success_timestamp_seconds{job="staging",instance="a",provider="atisu",source="f"}"#, "0+60x40"],
@@ -118,7 +122,7 @@ fn two_jobs_with_one_source_name_are_two_sources() {
             "9x40",
         ],
     ];
-    let panels: [(&str, &[(&str, f64)]); 8] = [
+    let panels: [(&str, &[(&str, f64)]); 10] = [
         ("Critical", &[("{}", 1.0)]),
         ("Failing", &[("{}", 2.0)]),
         ("Available by currency", &[(r#"{currency="RUB"}"#, 5010.0), (r#"{currency="ATIS"}"#, 9.0)]),
@@ -148,6 +152,23 @@ fn two_jobs_with_one_source_name_are_two_sources() {
             "Age of the readings, in intervals",
             &[(r#"{job="prod",provider="p",source="s"}"#, 3.0), (r#"{job="staging",provider="p",source="s"}"#, 0.0)],
         ),
+        ("Failing sources by reason", &[(r#"{reason="dns"}"#, 2.0)]),
+        ("Failed polls by source", &[(r#"{job="prod",provider="p",source="s"}"#, 1.0)]),
     ];
     panels_say("40m", &samples, &panels);
+}
+
+/// Each shard has sources of its own, and a restart with storage goes on with the counters that it had.
+#[test]
+fn failed_polls_are_summed_over_the_exporters_of_a_job() {
+    let samples = [
+        [r#"balance_exporter_poll_failures_total{job="b",instance="a",pod="x",reason="dns"}"#, "0+1x20 stale"],
+        [r#"balance_exporter_poll_failures_total{job="b",instance="a",pod="y",reason="dns"}"#, "_x21 21+1x20"],
+        [r#"balance_exporter_poll_failures_total{job="b",instance="a",pod="x",reason="auth"}"#, "0x20 stale"],
+        [r#"balance_exporter_poll_failures_total{job="b",instance="a",pod="y",reason="auth"}"#, "_x21 0x20"],
+        [r#"balance_exporter_poll_failures_total{job="b",instance="b",reason="dns"}"#, "0+2x40"],
+        // Started anew without storage.
+        [r#"balance_exporter_poll_failures_total{job="b",instance="c",reason="dns"}"#, "0+5x20 0x20"],
+    ];
+    panels_say("21m", &samples, &[("Failed polls by reason", &[(r#"{reason="dns"}"#, 3.0)])]);
 }

@@ -108,7 +108,7 @@ const one: World = {
   interval: 60,
   quiet: [
     'What is low', 'Balances without a currency', 'Burn a day without a currency', 'SMS by area', 'Operations forbidden', 'Failing now',
-    'Failures by reason',
+    'Failed polls by reason', 'Failing sources by reason', 'Failed polls by source',
   ],
   sources: [
     {
