@@ -2,6 +2,7 @@
 //!
 //! It owns how an error of the libraries becomes a reason. It shows no address: a query can carry a secret.
 
+use super::coding::{self, Codings};
 use super::names::Names;
 use super::{Http, Request, Response, parse_retry_after};
 use crate::domain::{Failure, Reason};
@@ -9,7 +10,7 @@ use crate::secret::Secret;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::Method;
-use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::error::Error;
@@ -19,8 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// The largest body that is read, in bytes after decompression.
-pub const BODY_LIMIT: usize = 1024 * 1024;
 /// How many redirects within one origin are followed.
 const REDIRECT_LIMIT: usize = 5;
 /// How long an idle connection is kept: long enough for the calls of one poll, short enough to be gone before the next.
@@ -93,6 +92,7 @@ impl Clients {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
+            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(coding::ACCEPTED))]))
             .user_agent(USER_AGENT)
             .pool_idle_timeout(IDLE)
             .dns_resolver(self.names.clone());
@@ -187,21 +187,36 @@ fn redirect_within_origin(request: &Request, url: &Url, response: &reqwest::Resp
     (next.origin() == url.origin() && next.username().is_empty() && next.password().is_none()).then_some(next)
 }
 
+/// Reads the response to its end and decodes it. The status of a failure has said what matters: the body would only tell it in
+/// words, so one that cannot be read changes nothing.
 async fn read(mut response: reqwest::Response) -> Result<Response, Failure> {
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
+    let codings = Codings::of(response.headers());
     let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(None) => break,
-            Ok(Some(chunk)) if body.len() + chunk.len() <= BODY_LIMIT => body.extend_from_slice(&chunk),
-            // The status has said what matters; the body would only have told it in words.
-            _ if !status.is_success() => break,
-            Ok(Some(_)) => return Err(Failure::new(Reason::TooLarge, "the body is over 1 MiB")),
-            Err(error) => return Err(failure_of(&error)),
-        }
-    }
+    let read = gather(&mut response, codings.limit(), &mut body).await;
+    let body = match read {
+        Err(failure) if status.is_success() => return Err(failure),
+        // The beginning of a plain text is worth more than nothing.
+        Err(_) if codings.are_none() => body,
+        Err(_) => Vec::new(),
+        Ok(()) => match codings.decode(body) {
+            Err(failure) if status.is_success() => return Err(failure),
+            decoded => decoded.unwrap_or_default(),
+        },
+    };
     Ok(Response { status, retry_after, body })
+}
+
+/// Reads the body as it comes over the wire. What came before a failure stays in `body`.
+async fn gather(response: &mut reqwest::Response, limit: usize, body: &mut Vec<u8>) -> Result<(), Failure> {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure_of(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(coding::too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(())
 }
 
 fn failure_of(error: &reqwest::Error) -> Failure {

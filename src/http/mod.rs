@@ -3,6 +3,7 @@
 //! Providers are handed an [`Http`] and never learn what is behind it; [`client`] is the one that talks to the network.
 
 pub mod client;
+mod coding;
 mod names;
 
 use crate::domain::{Failure, Reason, RetryAfter};
@@ -13,6 +14,9 @@ use std::time::{Duration, SystemTime};
 use url::Url;
 
 pub use reqwest::StatusCode;
+
+/// The largest body that is read, in bytes after decompression.
+pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// One HTTP call. It has no `Debug`: headers and body carry secrets.
 pub struct Request {
@@ -67,7 +71,7 @@ pub struct Response {
     pub status: StatusCode,
     /// The provider's wish, whatever the status.
     pub retry_after: Option<RetryAfter>,
-    /// Decompressed, at most [`client::BODY_LIMIT`] bytes.
+    /// Decompressed, at most [`BODY_LIMIT`] bytes.
     pub body: Vec<u8>,
 }
 

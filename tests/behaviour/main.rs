@@ -31,4 +31,5 @@ mod simulation_reload;
 mod storage;
 mod storage_damage;
 mod support;
+mod transport;
 mod web;

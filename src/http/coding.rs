@@ -1,0 +1,168 @@
+//! Content codings (RFC 9110, section 8.4): a body as it was before it was encoded.
+//!
+//! Pure functions of bytes. A body that cannot be decoded to its very end is an error, and encoded bytes never pass as plain ones.
+
+use super::BODY_LIMIT;
+use crate::domain::{Failure, Reason};
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use flate2::bufread::MultiGzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, TRANSFER_ENCODING};
+use std::io::Read;
+
+/// What is accepted unless a provider demands other words.
+pub(super) const ACCEPTED: &str = "gzip,deflate,br";
+/// The largest encoded body, in bytes. What cannot be compressed becomes a little longer, so it is more than [`BODY_LIMIT`].
+const ENCODED_LIMIT: usize = 2 * BODY_LIMIT;
+/// How many codings one body can have. Each costs a pass over the body, and an honest server needs one.
+const MOST: usize = 4;
+/// Room for a piece of decoded text.
+const PIECE: usize = 16 * 1024;
+
+/// The codings of a body, in the order in which they were applied.
+#[derive(Debug, PartialEq)]
+pub(super) struct Codings(Vec<Coding>);
+
+#[derive(Debug, PartialEq)]
+enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    /// None that is known, by its name.
+    Unknown(String),
+}
+
+impl Codings {
+    /// Reads the codings from the headers. Transfer codings were applied after content codings; a server must not use any that it
+    /// was not asked for (RFC 9110, section 10.1.4), but one that does so must not pass unnoticed.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let content = headers.get_all(CONTENT_ENCODING).iter();
+        let lines = content.chain(headers.get_all(TRANSFER_ENCODING));
+        let names = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));
+        let names = names.map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase());
+        Self(names.filter_map(Coding::of).collect())
+    }
+
+    /// How long the body can be as it comes over the wire.
+    pub(super) fn limit(&self) -> usize {
+        if self.are_none() { BODY_LIMIT } else { ENCODED_LIMIT }
+    }
+
+    /// Whether the body is plain as it comes.
+    pub(super) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The plain body, at most [`BODY_LIMIT`] bytes of it. An empty body is none, whatever the headers say of it: answers without a
+    /// body repeat the headers of those with one.
+    ///
+    /// # Errors
+    /// When the body is damaged, too large, or encoded in a way that is not known.
+    pub(super) fn decode(&self, mut body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if body.is_empty() {
+            return Ok(body);
+        }
+        if self.0.len() > MOST {
+            return Err(Failure::new(Reason::Decode, format!("the body has more than {MOST} content codings")));
+        }
+        for (left, coding) in self.0.iter().enumerate().rev() {
+            let limit = if left == 0 { BODY_LIMIT } else { ENCODED_LIMIT };
+            body = match coding {
+                Coding::Gzip => gunzip(&body, limit),
+                Coding::Deflate => inflate(&body, limit),
+                Coding::Brotli => unbrotli(&body, limit),
+                Coding::Unknown(name) => {
+                    Err(Failure::new(Reason::Decode, format!("the body has the unknown content coding \"{name}\"")))
+                }
+            }?;
+        }
+        Ok(body)
+    }
+}
+
+impl Coding {
+    /// The coding of this name in lower case, or none where the name means that nothing was done.
+    fn of(name: String) -> Option<Self> {
+        match name.as_str() {
+            "gzip" | "x-gzip" => Some(Self::Gzip),
+            "deflate" => Some(Self::Deflate),
+            "br" => Some(Self::Brotli),
+            // An empty element of a list is none (RFC 9110, section 5.6.1); the last chunk has been read where there were chunks.
+            // "none" and "utf-8" are what PHP programs send to switch compression off and to name the character set.
+            "" | "identity" | "chunked" | "none" | "utf-8" => None,
+            _ => Some(Self::Unknown(name)),
+        }
+    }
+}
+
+/// All members of a gzip file, which are one text (RFC 1952, section 2.2).
+fn gunzip(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut plain = Vec::new();
+    let mut bounded = MultiGzDecoder::new(body).take(limit as u64 + 1);
+    bounded.read_to_end(&mut plain).map_err(|error| damaged("gzip", &error.to_string()))?;
+    if plain.len() > limit { Err(too_large()) } else { Ok(plain) }
+}
+
+/// Deflate in the zlib format, as RFC 9110 demands, or without it, as some servers send it.
+fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    // The first nibble of the zlib format. A bare stream that began so would be a stored block with padding that is not zero,
+    // which no encoder writes.
+    let zlib = body.first().is_some_and(|first| first & 0x0f == 8);
+    let mut stream = Decompress::new(zlib);
+    let (mut plain, mut read) = (Vec::new(), 0);
+    loop {
+        plain.reserve(PIECE);
+        let (rest, before) = (body.get(read..).unwrap_or_default(), plain.len());
+        let status = stream.decompress_vec(rest, &mut plain, FlushDecompress::None);
+        let status = status.map_err(|error| damaged("deflate", &error.to_string()))?;
+        let used = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
+        if plain.len() > limit {
+            return Err(too_large());
+        }
+        match status {
+            Status::StreamEnd if used == body.len() => return Ok(plain),
+            Status::StreamEnd => return Err(damaged("deflate", AFTER_THE_END)),
+            Status::Ok | Status::BufError if used == read && plain.len() == before => return Err(damaged("deflate", CUT_OFF)),
+            Status::Ok | Status::BufError => read = used,
+        }
+    }
+}
+
+fn unbrotli(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    let alloc = StandardAlloc::default;
+    // The coding `br` has no large windows.
+    let mut state = BrotliState::new_strict(alloc(), alloc(), alloc());
+    let (mut plain, mut piece) = (Vec::new(), vec![0; PIECE]);
+    let (mut left, mut read, mut total) = (body.len(), 0, 0);
+    loop {
+        let (mut room, mut written) = (piece.len(), 0);
+        let result =
+            BrotliDecompressStream(&mut left, &mut read, body, &mut room, &mut written, &mut piece, &mut total, &mut state);
+        plain.extend_from_slice(piece.get(..written).unwrap_or_default());
+        if plain.len() > limit {
+            return Err(too_large());
+        }
+        match result {
+            BrotliResult::NeedsMoreOutput => {}
+            BrotliResult::ResultSuccess if left == 0 => return Ok(plain),
+            BrotliResult::ResultSuccess => return Err(damaged("br", AFTER_THE_END)),
+            BrotliResult::NeedsMoreInput => return Err(damaged("br", CUT_OFF)),
+            BrotliResult::ResultFailure => return Err(damaged("br", "no such stream")),
+        }
+    }
+}
+
+const CUT_OFF: &str = "it is cut off";
+const AFTER_THE_END: &str = "bytes follow its end";
+
+/// The failure of a body that is too large.
+pub(super) fn too_large() -> Failure {
+    Failure::new(Reason::TooLarge, "the body is over 1 MiB")
+}
+
+fn damaged(coding: &str, how: &str) -> Failure {
+    Failure::new(Reason::Decode, format!("the body cannot be decoded from {coding}: {how}"))
+}
+
+#[cfg(test)]
+mod tests;
