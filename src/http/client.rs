@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONNECTION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::error::Error;
@@ -22,8 +22,6 @@ use url::Url;
 
 /// How many redirects within one origin are followed.
 const REDIRECT_LIMIT: usize = 5;
-/// How long an idle connection is kept: long enough for the calls of one poll, short enough to be gone before the next.
-const IDLE: Duration = Duration::from_secs(10);
 /// `User-Agent` of calls whose provider demands no other.
 const USER_AGENT: &str = concat!("balance-exporter/", env!("CARGO_PKG_VERSION"));
 
@@ -69,8 +67,12 @@ pub fn check_proxy(address: &str) -> Result<Url, String> {
     parsed.ok_or_else(|| "not the address of a proxy; write http://HOST:PORT".to_owned())
 }
 
-/// Makes the clients of all sources. Sources that reach the network in the same way share connections and certificates, and
-/// keep them over a reload. The system's root certificates are read once.
+/// Makes the clients of all sources. Sources that reach the network in the same way share certificates and TLS sessions, and keep
+/// them over a reload. The system's root certificates are read once.
+///
+/// Each request has a connection of its own. A server may end an idle connection at any time, also just as the next request arrives;
+/// whether it has acted on that request cannot be known, and a `POST` must not be sent twice. TLS sessions are resumed, so that a
+/// new connection costs little.
 #[derive(Default)]
 pub struct Clients {
     made: Vec<(Network, reqwest::Client)>,
@@ -92,9 +94,9 @@ impl Clients {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(coding::ACCEPTED))]))
+            .default_headers(default_headers())
             .user_agent(USER_AGENT)
-            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(0)
             .dns_resolver(self.names.clone());
         if let Some(proxy) = &network.proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.expose())?);
@@ -122,6 +124,15 @@ impl Clients {
             .expect("the TLS versions fit the provider");
         versions.with_root_certificates(roots).with_no_client_auth()
     }
+}
+
+/// What every request carries unless its provider demands otherwise.
+fn default_headers() -> HeaderMap {
+    HeaderMap::from_iter([
+        (ACCEPT_ENCODING, HeaderValue::from_static(coding::ACCEPTED)),
+        // The server ends the connection first, and so has to remember it: many polls of one host would use up our ports.
+        (CONNECTION, HeaderValue::from_static("close")),
+    ])
 }
 
 fn system_roots() -> rustls::RootCertStore {

@@ -2,12 +2,17 @@
 
 use crate::pki::{Authority, Pair};
 use crate::support::{Configured, Daemon, binary, lines_with};
+use balance_exporter::http::client::{Clients, ExtraRoots, Network};
+use balance_exporter::http::{Http, Request};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Asked, Reply, Service, StandIn};
+use rustls::HandshakeKind;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use url::Url;
 
 /// A gateway that speaks TLS, good for one request a connection; its URL.
 async fn tls_gateway(pair: &Pair) -> String {
@@ -58,6 +63,37 @@ async fn only_a_certificate_of_a_trusted_authority_for_this_host_and_time_is_goo
         let line = format!("balance_failing{{provider=\"mysmpp\",source=\"{name}\",reason=\"tls\"}} 1\n");
         assert!(metrics.contains(&line), "{name}: {metrics}");
     }
+}
+
+#[tokio::test]
+async fn tls_sessions_are_resumed_on_new_connections() {
+    let authority = Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = Url::parse(&format!("https://{}/", listener.local_addr().expect("an address"))).expect("a URL");
+    let acceptor = TlsAcceptor::from(Arc::new(authority.issue().server()));
+    let serving = tokio::spawn(async move {
+        let mut kinds = Vec::new();
+        while kinds.len() < 3 {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut stream = acceptor.accept(stream).await.expect("a session");
+            kinds.push(stream.get_ref().1.handshake_kind().expect("a whole handshake"));
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await;
+        }
+        kinds
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let ca_file = directory.path().join("ca.pem");
+    std::fs::write(&ca_file, authority.pem()).expect("a file");
+    let network = Network { extra_roots: Some(ExtraRoots::read(&ca_file).expect("roots")), direct: true, ..Network::default() };
+    let mut clients = Clients::default();
+    // As two sources on one host have them.
+    let timeout = Duration::from_secs(20);
+    let (one, other) = (clients.client(&network, timeout), clients.client(&network, timeout));
+    for client in [one.as_ref(), one.as_ref(), other.as_ref()] {
+        client.expect("a client").send(Request::get(url.clone())).await.map_err(|e| e.detail).expect("an answer");
+    }
+    assert_eq!(serving.await.expect("no panic"), [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed]);
 }
 
 /// A proxy that answers by itself, as the gateway that it was asked for would.

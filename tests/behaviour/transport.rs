@@ -1,5 +1,6 @@
 //! What goes over the wire between a provider and the client that asks it, byte by byte.
 
+use crate::support::{Configured, Daemon, lines_with};
 use balance_exporter::domain::Reason;
 use balance_exporter::http::client::{Client, Clients, Network};
 use balance_exporter::http::{BODY_LIMIT, Http, Request};
@@ -185,4 +186,147 @@ async fn a_request_names_the_codings_that_are_decoded_unless_its_provider_does()
         .flat_map(|asked| asked.lines().filter(|line| line.starts_with("accept-encoding:")).map(str::to_owned))
         .collect();
     assert_eq!(lines, ["accept-encoding: gzip,deflate,br", "accept-encoding: gzip, deflate, br"]);
+}
+
+/// A gateway that says it keeps connections, and ends each as soon as the next request arrives on it.
+async fn fickle() -> Peer {
+    Peer::start(|mut connection| async move {
+        if connection.hear().await {
+            connection.say(answer("200 OK", "", TEXT.as_bytes())).await;
+            connection.hear().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_as_the_next_request_comes_costs_no_request() {
+    let peer = fickle().await;
+    let client = client(TIMEOUT);
+    for turn in 1..=5 {
+        let post = || Request::post(peer.url(), "text/json", b"{}".to_vec());
+        let (one, other) = tokio::join!(send(&client, post()), send(&client, post()));
+        assert_eq!((one, other), (Ok((200, TEXT.to_owned())), Ok((200, TEXT.to_owned()))), "turn {turn}");
+        assert_eq!(send(&client, Request::get(peer.url())).await, Ok((200, TEXT.to_owned())), "turn {turn}");
+    }
+    assert_eq!(peer.asked().len(), 15, "each request was sent once");
+    assert!(peer.asked().iter().all(|asked| asked.contains("\r\nconnection: close\r\n")), "{:?}", peer.asked());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn sources_of_a_host_that_ends_kept_connections_stay_up() {
+    let gateway = fickle().await;
+    let cabinet = Peer::start(|mut connection| async move {
+        if connection.hear().await {
+            let account = |uid: &str| format!("{{\"account_uid\":\"{uid}\",\"balance\":1}}");
+            let path = connection.asked.lock().expect("no panic").last().cloned().unwrap_or_default();
+            let sum = "{\"amount\":1,\"currency\":\"EUR\"}";
+            let body = match path.split(' ').nth(1).and_then(|path| path.rsplit('/').next()) {
+                Some("balances") => format!("{{\"active\":{sum},\"available\":{sum},\"total\":{sum}}}"),
+                uid => account(uid.unwrap_or_default()),
+            };
+            connection.say(answer("200 OK", "", body.as_bytes())).await;
+            connection.hear().await;
+        }
+    })
+    .await;
+    let mut configuration = format!(
+        "defaults: {{interval: 1s}}\nsources:\n  - {{name: ads, provider: {{adstat: {{url: \"{}\", token: x, accounts: [A, B, C]}}}}}}\n",
+        cabinet.url()
+    );
+    for i in 0..4 {
+        let source = format!("  - {{name: sms{i}, provider: {{mysmpp: {{url: \"{}\", token: x}}}}}}\n", gateway.url());
+        configuration.push_str(&source);
+    }
+    let daemon = Daemon::start(&Configured::new(&configuration));
+    let polled_thrice = |metrics: &str| {
+        let polls = lines_with(metrics, "balance_polls_total{");
+        polls.len() == 5
+            && polls.iter().all(|line| line.rsplit(' ').next().is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n >= 3)))
+    };
+    let metrics = daemon.metrics_where("every source was polled three times", polled_thrice).await;
+    assert_eq!(lines_with(&metrics, "balance_failing{"), Vec::<&str>::new());
+    let up = lines_with(&metrics, "balance_up{");
+    assert!(up.len() == 5 && up.iter().all(|line| line.ends_with(" 1")), "{up:?}");
+    let failures = lines_with(&metrics, "balance_poll_failures_total{");
+    assert!(failures.iter().all(|line| line.ends_with(" 0")), "{failures:?}");
+}
+
+#[tokio::test]
+async fn only_a_request_that_asks_for_it_is_sent_again_on_a_broken_connection_and_only_once() {
+    let closed = Peer::start(|mut connection| async move {
+        connection.hear().await;
+    })
+    .await;
+    let reset = Peer::start(|mut connection| async move {
+        if connection.hear().await {
+            connection.stream.set_zero_linger().expect("an option");
+        }
+    })
+    .await;
+    let client = client(TIMEOUT);
+    for peer in [closed, reset] {
+        let mut again = Request::get(peer.url());
+        again.retry_reset = true;
+        let requests = [(again, 2), (Request::get(peer.url()), 1), (Request::post(peer.url(), "text/json", b"{}".to_vec()), 1)];
+        let mut sent = 0;
+        for (request, times) in requests {
+            assert_eq!(send(&client, request).await.map_err(|e| e.0), Err(Reason::Connect));
+            sent += times;
+            assert_eq!(peer.asked().len(), sent);
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_are_read_as_far_as_they_are_framed() {
+    let ok = || Ok((200, TEXT.to_owned()));
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n6\r\n{\"mone\r\n5\r\ny\":5}\r\n";
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n";
+    let cases = [
+        ("HTTP/1.0", format!("HTTP/1.0 200 OK\r\n\r\n{TEXT}"), ok()),
+        ("HTTP/1.0 with a length", format!("HTTP/1.0 200 OK\r\nContent-Length: 11\r\n\r\n{TEXT}"), ok()),
+        ("no length", format!("HTTP/1.1 200 OK\r\n\r\n{TEXT}"), ok()),
+        ("a farewell", format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\n{TEXT}"), ok()),
+        ("interim answers", format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{TEXT}"), ok()),
+        ("trailers", format!("HTTP/1.1 200 OK\r\n{chunks}0\r\nExpires: never\r\nX: y\r\n\r\n"), ok()),
+        ("a chunk extension", format!("HTTP/1.1 200 OK\r\n{}0\r\n\r\n", chunks.replace("6\r\n", "6;a=b\r\n")), ok()),
+        ("junk after the body", format!("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{TEXT}junk"), ok()),
+        ("a second answer", format!("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{TEXT}HTTP/1.1 408 Late\r\n\r\n"), ok()),
+        ("a short length", format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{TEXT}"), Ok((200, TEXT[..5].to_owned()))),
+        ("a long length", format!("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{TEXT}"), Err(Reason::Connect)),
+        ("no last chunk", format!("HTTP/1.1 200 OK\r\n{chunks}"), Err(Reason::Connect)),
+        ("half a chunk", format!("HTTP/1.1 200 OK\r\n{}", &chunks[..chunks.len() - 4]), Err(Reason::Connect)),
+        ("no chunk", format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{TEXT}"), Err(Reason::Decode)),
+        ("two lengths", format!("HTTP/1.1 200 OK\r\nContent-Length: 11\r\nContent-Length: 5\r\n\r\n{TEXT}"), Err(Reason::Decode)),
+        ("a length that is none", format!("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{TEXT}"), Err(Reason::Decode)),
+        (
+            "another protocol",
+            "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_owned(),
+            Ok((101, String::new())),
+        ),
+        ("no HTTP", "220 mail.test ESMTP\r\n".to_owned(), Err(Reason::Decode)),
+        ("half a head", "HTTP/1.1 200 OK\r\nContent-Le".to_owned(), Err(Reason::Connect)),
+        ("nothing", String::new(), Err(Reason::Connect)),
+    ];
+    for (what, said, expected) in cases {
+        let peer = Peer::saying(said).await;
+        assert_eq!(get(&peer).await.map_err(|e| e.0), expected, "{what}");
+        assert_eq!(peer.asked().len(), 1, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_before_it_was_asked_is_no_success() {
+    for said in ["HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", "220 mail.test ESMTP\r\n"] {
+        let peer = Peer::start(move |mut connection| async move {
+            connection.say(said).await;
+            connection.hear().await;
+        })
+        .await;
+        // Which of them it is depends on whether it comes before the request is on its way.
+        let got = get(&peer).await;
+        let expected = matches!(got, Ok((408, _)) | Err((Reason::Connect | Reason::Decode, _)));
+        assert!(expected, "{said}: {got:?}");
+    }
 }
