@@ -1,8 +1,9 @@
 //! The network: reqwest with our own bounds on time, size and redirects.
 //!
-//! It owns how an error of the libraries becomes a reason. It shows no address: a query can carry a secret.
+//! It shows no address: a query can carry a secret.
 
 use super::coding::{self, Codings};
+use super::failure::{broke, failure_of};
 use super::names::Names;
 use super::{Http, Request, Response, parse_retry_after};
 use crate::domain::{Failure, Reason};
@@ -13,8 +14,6 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT_ENCODING, CONNECTION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use std::error::Error;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -228,62 +227,4 @@ async fn gather(response: &mut reqwest::Response, limit: usize, body: &mut Vec<u
         body.extend_from_slice(&chunk);
     }
     Ok(())
-}
-
-fn failure_of(error: &reqwest::Error) -> Failure {
-    let reason = reason_of(error);
-    // The innermost error is the one that tells; the outer ones print the address.
-    let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
-    Failure::new(reason, if cause.is_empty() { "no answer".to_owned() } else { cause })
-}
-
-fn reason_of(error: &reqwest::Error) -> Reason {
-    if error.is_timeout() {
-        return Reason::Timeout;
-    }
-    if error.is_dns() {
-        return Reason::Dns;
-    }
-    if chain(error).any(<dyn Error>::is::<rustls::Error>) {
-        return Reason::Tls;
-    }
-    if broke(error) {
-        return Reason::Connect;
-    }
-    let unreadable = chain(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse));
-    if unreadable || error.is_decode() { Reason::Decode } else { Reason::Connect }
-}
-
-/// The errors beneath `error`, outermost first.
-fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| beneath(*cause))
-}
-
-fn beneath<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    // `source` of an I/O error passes over the error it wraps.
-    match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => cause.source(),
-    }
-}
-
-/// Whether the peer gave the connection up before the answer was whole.
-fn broke(error: &reqwest::Error) -> bool {
-    chain(error).any(|cause| {
-        let reset = matches!(
-            io_kind(cause),
-            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted)
-        );
-        reset || cause.downcast_ref::<hyper::Error>().is_some_and(ended_early)
-    })
-}
-
-fn ended_early(error: &hyper::Error) -> bool {
-    // An early end within the body has no name of its own; that of a compressed text within a whole body is another matter.
-    let in_body = error.source().and_then(io_kind) == Some(io::ErrorKind::UnexpectedEof);
-    in_body || error.is_incomplete_message() || error.is_closed() || error.is_canceled()
-}
-
-fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
-    cause.downcast_ref::<io::Error>().map(io::Error::kind)
 }

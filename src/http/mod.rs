@@ -4,6 +4,7 @@
 
 pub mod client;
 mod coding;
+mod failure;
 mod names;
 
 use crate::domain::{Failure, Reason, RetryAfter};

@@ -2,6 +2,7 @@
 
 use crate::pki::{Authority, Pair};
 use crate::support::{Configured, Daemon, binary, lines_with};
+use balance_exporter::domain::{Failure, Reason};
 use balance_exporter::http::client::{Clients, ExtraRoots, Network};
 use balance_exporter::http::{Http, Request};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
@@ -13,6 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
+
+/// Of one call; never reached.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A gateway that speaks TLS, good for one request a connection; its URL.
 async fn tls_gateway(pair: &Pair) -> String {
@@ -66,6 +70,52 @@ async fn only_a_certificate_of_a_trusted_authority_for_this_host_and_time_is_goo
 }
 
 #[tokio::test]
+async fn the_detail_of_tls_says_what_is_wrong_with_the_certificate() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let plain = StandIn::start(|_: &_| Reply::new(200, "{}")).await.expect("a port");
+    let (trusting, other) = (0, 1);
+    let cases = [
+        (
+            trusting,
+            tls_gateway(&ours.as_server()).await,
+            "the server's certificate is a CA certificate used as its own; give the server one with CA:FALSE, and name its issuer in ca_file",
+        ),
+        (
+            other,
+            tls_gateway(&ours.issue()).await,
+            "the server's certificate is not issued by a trusted CA; name the CA's certificate in ca_file",
+        ),
+        (
+            trusting,
+            // Of the same name, with another key.
+            tls_gateway(&theirs.issue()).await,
+            "the server's certificate names a trusted CA but is signed with another key; is ca_file out of date?",
+        ),
+        (
+            trusting,
+            tls_gateway(&ours.issue_for("127.0.0.1", true)).await,
+            "the server's certificate expired at 2020-01-01T00:00:00Z",
+        ),
+        (
+            trusting,
+            tls_gateway(&ours.issue_for("192.0.2.1", false)).await,
+            "the server's certificate cannot be verified: certificate not valid for name \"127.0.0.1\"; certificate is only valid for IpAddress(192.0.2.1)",
+        ),
+        (trusting, plain.url("/").replace("http:", "https:"), "what answers does not speak TLS; is this the port of http?"),
+    ];
+    let directory = tempfile::tempdir().expect("a directory");
+    let ca_file = directory.path().join("ca.pem");
+    std::fs::write(&ca_file, ours.pem()).expect("a file");
+    let network = Network { extra_roots: Some(ExtraRoots::read(&ca_file).expect("roots")), direct: true, ..Network::default() };
+    let other = Network { direct: true, ..Network::default() };
+    let clients = [network, other].map(|network| Clients::default().client(&network, TIMEOUT).expect("a client"));
+    for (which, url, detail) in cases {
+        let failure = clients[which].send(Request::get(Url::parse(&url).expect("a URL"))).await.map(|response| response.status);
+        assert_eq!(failure, Err(Failure::new(Reason::Tls, detail)));
+    }
+}
+
+#[tokio::test]
 async fn tls_sessions_are_resumed_on_new_connections() {
     let authority = Authority::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -88,8 +138,7 @@ async fn tls_sessions_are_resumed_on_new_connections() {
     let network = Network { extra_roots: Some(ExtraRoots::read(&ca_file).expect("roots")), direct: true, ..Network::default() };
     let mut clients = Clients::default();
     // As two sources on one host have them.
-    let timeout = Duration::from_secs(20);
-    let (one, other) = (clients.client(&network, timeout), clients.client(&network, timeout));
+    let (one, other) = (clients.client(&network, TIMEOUT), clients.client(&network, TIMEOUT));
     for client in [one.as_ref(), one.as_ref(), other.as_ref()] {
         client.expect("a client").send(Request::get(url.clone())).await.map_err(|e| e.detail).expect("an answer");
     }

@@ -26,6 +26,11 @@ impl Authority {
         self.0.pem()
     }
 
+    /// The authority's own certificate with its key, as one who makes a single certificate for everything uses it.
+    pub(crate) fn as_server(&self) -> Pair {
+        Pair { certificate: self.0.pem(), key: self.0.key().serialize_pem() }
+    }
+
     /// A certificate for 127.0.0.1, for servers and clients alike.
     pub(crate) fn issue(&self) -> Pair {
         self.issue_for("127.0.0.1", false)
