@@ -17,8 +17,6 @@ use std::process::ExitCode;
 
 /// Enough for the server and a long parse at the same time; the program mostly waits.
 const WORKERS: usize = 2;
-/// Names are resolved on blocking threads, one at most for each name; so many names that hang hold up the next.
-const BLOCKING_THREADS: usize = 512;
 
 /// Why a command ended badly: one line for people, and an exit code.
 struct Failed {
@@ -108,12 +106,11 @@ fn load(options: &Options, names: &[String]) -> Result<Config, Failed> {
 fn block_on<T>(command: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
-        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failed::other(format!("cannot start: {error}")))?;
     let ended = runtime.block_on(command);
-    // A name that is still being looked up does not hold up the end.
+    // Blocking work that hangs does not hold up the end.
     runtime.shutdown_background();
     ended
 }

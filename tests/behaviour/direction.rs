@@ -12,7 +12,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("schedule", &["domain"]),
     ("secret", &["domain"]),
     ("human", &["domain"]),
-    ("http", &["domain", "secret"]),
+    ("http", &["blocking", "domain", "secret"]),
     ("provider", &["checked", "domain", "http", "secret"]),
     ("config", &["checked", "domain", "http", "provider", "secret"]),
     ("poll", &["domain", "http", "provider", "secret"]),

@@ -1,7 +1,7 @@
 //! The ways to a provider: TLS with the system's or extra roots, and proxies.
 
 use crate::pki::{Authority, Pair};
-use crate::support::{Configured, Daemon, binary, lines_with};
+use crate::support::{Configured, Daemon, PATIENCE, binary, lines_with};
 use balance_exporter::domain::{Failure, Reason};
 use balance_exporter::http::client::{Clients, ExtraRoots, Network};
 use balance_exporter::http::{Http, Request};
@@ -9,7 +9,7 @@ use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Asked, Reply, Service, StandIn};
 use rustls::HandshakeKind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -143,6 +143,62 @@ async fn tls_sessions_are_resumed_on_new_connections() {
         client.expect("a client").send(Request::get(url.clone())).await.map_err(|e| e.detail).expect("an answer");
     }
     assert_eq!(serving.await.expect("no panic"), [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed]);
+}
+
+/// How many threads a process has.
+fn threads(daemon: &Daemon) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("a running daemon");
+    tasks.count()
+}
+
+/// The C library reads the aliases of names without a dot from the file of this variable, after /etc/hosts and before it asks a name
+/// server. A pipe that nobody writes to is a file whose reading does not end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn hundreds_of_names_that_hang_stop_neither_reloads_nor_other_polls_nor_the_end() {
+    const HANGING: usize = 600;
+    let gateway = Gateway::with_token("token of a test");
+    gateway.set(Account { money: "5".to_owned(), currency: "RUB".to_owned(), ..Account::default() });
+    let gateway = StandIn::start(gateway).await.expect("a port");
+    let url = gateway.url("/json/balance.php");
+    let source = |name: &str, url: &str, interval: &str| {
+        format!("  - {{name: {name}, interval: {interval}, provider: {{mysmpp: {{url: \"{url}\", token: token of a test}}}}}}\n")
+    };
+    let healthy = source("by-name", &url.replace("127.0.0.1", "localhost"), "1s") + &source("by-address", &url, "1s");
+    let hanging = (0..HANGING).map(|i| source(&format!("hanging{i}"), &format!("http://hanging{i}/"), "1h"));
+    let configured = Configured::new(&format!("sources:\n{healthy}{}", hanging.collect::<String>()));
+    let (aliases, state) = (configured.directory.path().join("aliases"), configured.directory.path().join("state"));
+    rustix::fs::mkfifoat(rustix::fs::CWD, &aliases, 0o600.into()).expect("a pipe");
+    let arguments = ["--web.enable-lifecycle", "--storage.path", state.to_str().expect("UTF-8")];
+    let mut daemon = Daemon::start_with(configured.path(), &arguments, binary().env("HOSTALIASES", &aliases));
+    let deadline = Instant::now() + PATIENCE;
+    while threads(&daemon) < HANGING {
+        assert!(Instant::now() < deadline, "{} threads; does the C library read HOSTALIASES?", threads(&daemon));
+        tokio::task::yield_now().await;
+    }
+
+    let reloaded = tokio::time::timeout(PATIENCE, daemon.ask(reqwest::Method::POST, "/-/reload", &[])).await.expect("an answer");
+    assert_eq!((reloaded.status, reloaded.text().as_str()), (200, "reloaded\n"));
+    let polls = |metrics: &str| -> Vec<u32> {
+        let polls = metrics
+            .lines()
+            .filter(|line| line.contains("source=\"by-"))
+            .filter_map(|line| line.strip_prefix("balance_polls_total"));
+        polls.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
+    };
+    let before = polls(&daemon.metrics().await);
+    let after = daemon.metrics_where("healthy sources are polled", |metrics| {
+        let now = polls(metrics);
+        now.len() == 2 && now.iter().zip(&before).all(|(now, before)| now > before)
+    });
+    let after = after.await;
+    for name in ["by-name", "by-address"] {
+        assert!(after.contains(&format!("balance_up{{provider=\"mysmpp\",source=\"{name}\"}} 1\n")), "{name}");
+    }
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait_for_log(&["stopping"]);
+    let (status, log) = daemon.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(!log.iter().any(|line| line.contains("the storage takes too long")), "{log:?}");
 }
 
 /// A proxy that answers by itself, as the gateway that it was asked for would.
