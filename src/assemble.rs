@@ -1,7 +1,7 @@
 //! From a checked configuration to what can be polled.
 
 use crate::config::Config;
-use crate::http::client::{Clients, Network};
+use crate::http::client::{Clients, Network, NoWay};
 use crate::poll::Target;
 use crate::provider::Settings;
 use crate::secret::Secret;
@@ -56,9 +56,9 @@ fn identity(settings: &Settings, tokens: &[Secret]) -> Identity {
     Identity(identity.finish().as_ref().try_into().unwrap_or_default())
 }
 
-/// The name of a source whose proxy or TLS settings cannot be used, though each looks good by itself.
+/// The name of a source that cannot reach the network, and why.
 #[derive(Debug)]
-pub struct Unusable(pub Arc<str>);
+pub struct Unusable(pub Arc<str>, pub NoWay);
 
 /// Gives each source its way to the network. Sources keep their order.
 ///
@@ -66,8 +66,7 @@ pub struct Unusable(pub Arc<str>);
 /// The first source for which there is none.
 pub fn assemble(config: Config, clients: &mut Clients) -> Result<Vec<Ready>, Unusable> {
     let ready = config.sources.into_iter().map(|source| {
-        // What the library says of it could quote the proxy's address, which can hold a password.
-        let http = clients.client(&source.network, source.timeout).map_err(|_| Unusable(source.name.clone()))?;
+        let http = clients.client(&source.network, source.timeout).map_err(|no_way| Unusable(source.name.clone(), no_way))?;
         let about = About {
             name: source.name,
             provider: source.provider_name,
@@ -76,7 +75,8 @@ pub fn assemble(config: Config, clients: &mut Clients) -> Result<Vec<Ready>, Unu
             max_age: source.max_age,
             low: source.low,
         };
-        let target = Target { provider: source.provider, http: Box::new(http), secrets: source.secrets.clone() };
+        let secrets = [&source.secrets, http.secrets()].concat();
+        let target = Target { provider: source.provider, http: Box::new(http), secrets };
         let recipe = Recipe { secrets: source.secrets, network: source.network, timeout: source.timeout };
         Ok(Ready { about, target, recipe })
     });

@@ -45,8 +45,8 @@ impl From<ConfigError> for Failed {
 
 /// Exit code 78 as well.
 impl From<Unusable> for Failed {
-    fn from(Unusable(source): Unusable) -> Self {
-        Self { code: 78, line: format!("the proxy or TLS settings of source {source} cannot be used; correct them") }
+    fn from(Unusable(source, why): Unusable) -> Self {
+        Self { code: 78, line: format!("source {source}: {why}") }
     }
 }
 

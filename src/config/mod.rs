@@ -10,7 +10,8 @@ pub(crate) mod yaml;
 
 use crate::checked::Problem;
 use crate::domain::{Label, Low, Thresholds};
-use crate::http::client::{ExtraRoots, Network, check_proxy};
+use crate::http::client::{ExtraRoots, Network};
+use crate::http::proxy;
 use crate::provider::{Build, Provider, Settings};
 use crate::secret::{Secret, SecretRef};
 use scalar::show;
@@ -253,14 +254,14 @@ struct Proxy {
 impl Proxy {
     fn of(place: &str, reference: &SecretRef, plain: &mut Vec<String>) -> Result<Self, Problem> {
         let address = reference.resolve().map_err(|text| Problem::at(place, text))?;
-        let url = check_proxy(address.expose()).map_err(|text| Problem::at(place, text))?;
-        let Some(password) = url.password() else { return Ok(Self { address, secrets: Vec::new() }) };
-        if matches!(reference, SecretRef::Plain(_)) {
-            plain.push(place.to_owned());
+        let url = proxy::check(address.expose()).map_err(|text| Problem::at(place, text))?;
+        let mut secrets = proxy::secrets(&url);
+        if !secrets.is_empty() {
+            secrets.push(address.clone());
+            if matches!(reference, SecretRef::Plain(_)) {
+                plain.push(place.to_owned());
+            }
         }
-        // In an address it is percent-encoded; a proxy would quote it as it is.
-        let decoded = percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned();
-        let secrets = vec![address.clone(), Secret::new(password.to_owned()), Secret::new(decoded)];
         Ok(Self { address, secrets })
     }
 }

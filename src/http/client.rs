@@ -5,6 +5,7 @@
 use super::coding::{self, Codings};
 use super::failure::{broke, failure_of};
 use super::names::Names;
+use super::proxy::Environment;
 use super::{Http, Request, Response, parse_retry_after};
 use crate::domain::{Failure, Reason};
 use crate::secret::Secret;
@@ -57,15 +58,6 @@ impl ExtraRoots {
     }
 }
 
-/// Reads the address of a proxy.
-///
-/// # Errors
-/// What is wrong, without the address: it can hold a password.
-pub fn check_proxy(address: &str) -> Result<Url, String> {
-    let parsed = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    parsed.ok_or_else(|| "not the address of a proxy; write http://HOST:PORT".to_owned())
-}
-
 /// Makes the clients of all sources. Sources that reach the network in the same way share certificates and TLS sessions, and keep
 /// them over a reload. The system's root certificates are read once.
 ///
@@ -74,7 +66,8 @@ pub fn check_proxy(address: &str) -> Result<Url, String> {
 /// new connection costs little.
 #[derive(Default)]
 pub struct Clients {
-    made: Vec<(Network, reqwest::Client)>,
+    /// Each with the timeout that is put in for a source.
+    made: Vec<(Network, Client)>,
     system_roots: Option<rustls::RootCertStore>,
     names: Names,
 }
@@ -84,10 +77,17 @@ impl Clients {
     ///
     /// # Errors
     /// When the TLS or proxy settings cannot be used.
-    pub fn client(&mut self, network: &Network, timeout: Duration) -> Result<Client, reqwest::Error> {
-        if let Some((_, client)) = self.made.iter().find(|(made, _)| made == network) {
-            return Ok(Client { client: client.clone(), timeout });
-        }
+    pub fn client(&mut self, network: &Network, timeout: Duration) -> Result<Client, NoWay> {
+        let found = self.made.iter().find(|(made, _)| made == network).map(|(_, client)| client.clone());
+        let client = match found {
+            Some(client) => client,
+            None => self.make(network)?,
+        };
+        Ok(Client { timeout, ..client })
+    }
+
+    fn make(&mut self, network: &Network) -> Result<Client, NoWay> {
+        let unusable = |_| NoWay("the proxy or TLS settings cannot be used; correct them".to_owned());
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls(network.extra_roots.as_ref()))
             .redirect(reqwest::redirect::Policy::none())
@@ -96,15 +96,19 @@ impl Clients {
             .default_headers(default_headers())
             .user_agent(USER_AGENT)
             .pool_max_idle_per_host(0)
+            .no_proxy()
             .dns_resolver(self.names.clone());
+        let mut secrets = Vec::new();
         if let Some(proxy) = &network.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.expose())?);
-        } else if network.direct {
-            builder = builder.no_proxy();
+            builder = builder.proxy(reqwest::Proxy::all(proxy.expose()).map_err(unusable)?);
+        } else if !network.direct {
+            let environment = Environment::read().map_err(NoWay)?;
+            secrets = environment.secrets();
+            builder = builder.proxy(reqwest::Proxy::custom(move |url| environment.proxy(url)));
         }
-        let client = builder.build()?;
+        let client = Client { inner: builder.build().map_err(unusable)?, secrets: secrets.into(), timeout: Duration::ZERO };
         self.made.push((network.clone(), client.clone()));
-        Ok(Client { client, timeout })
+        Ok(client)
     }
 
     /// Forgets the clients of all other ways to the network.
@@ -141,10 +145,17 @@ fn system_roots() -> rustls::RootCertStore {
 }
 
 /// The client of one source.
+#[derive(Clone)]
 pub struct Client {
-    client: reqwest::Client,
+    inner: reqwest::Client,
+    secrets: Arc<[Secret]>,
     timeout: Duration,
 }
+
+/// Why a source cannot reach the network. No address of a proxy stands in it: it can hold a password.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoWay(String);
 
 impl Http for Client {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>> {
@@ -159,6 +170,12 @@ impl Http for Client {
 }
 
 impl Client {
+    /// Secrets of the environment that go over the network with each request.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
     /// Sends the request, and again to wherever a redirect within its origin points.
     async fn follow(&self, request: &Request) -> Result<Response, Failure> {
         let mut url = request.url.clone();
@@ -174,7 +191,7 @@ impl Client {
 
     async fn send_once(&self, request: &Request, url: &Url) -> Result<reqwest::Response, Failure> {
         let send = || {
-            let mut builder = self.client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+            let mut builder = self.inner.request(request.method.clone(), url.clone()).headers(request.headers.clone());
             if let Some(body) = &request.body {
                 builder = builder.body(body.clone());
             }

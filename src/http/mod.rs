@@ -6,6 +6,7 @@ pub mod client;
 mod coding;
 mod failure;
 mod names;
+pub mod proxy;
 
 use crate::domain::{Failure, Reason, RetryAfter};
 use futures_util::future::BoxFuture;

@@ -1,13 +1,14 @@
 //! The ways to a provider: TLS with the system's or extra roots, and proxies.
 
 use crate::pki::{Authority, Pair};
-use crate::support::{Configured, Daemon, PATIENCE, binary, lines_with};
+use crate::support::{Configured, Daemon, PATIENCE, binary, lines_with, text};
 use balance_exporter::domain::{Failure, Reason};
 use balance_exporter::http::client::{Clients, ExtraRoots, Network};
 use balance_exporter::http::{Http, Request};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Asked, Reply, Service, StandIn};
 use rustls::HandshakeKind;
+use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -235,4 +236,73 @@ async fn a_proxy_of_the_environment_is_used_unless_one_is_configured() {
     assert_eq!((environment.asked().len(), own.asked().len()), (1, 0));
     start(format!("sources: [{{{SOURCE}, proxy: \"{}\"}}]\n", own.url(""))).metrics_with(UP).await;
     assert_eq!((environment.asked().len(), own.asked().len()), (1, 1));
+}
+
+/// What `poll` prints of a configuration in an environment with these variables.
+async fn poll_with(configured: &Configured, variables: &[(&str, &str)]) -> Output {
+    let mut command = binary();
+    command.args(["poll", "--config.file", configured.path()]).envs(variables.iter().copied());
+    tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("the binary runs")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn no_proxy_covers_addresses_as_well_as_names() {
+    let (proxy, gateway) = (proxy().await, Gateway::with_token("token of a test"));
+    gateway.set(Account { money: "5".to_owned(), currency: "RUB".to_owned(), ..Account::default() });
+    let gateway = StandIn::start(gateway).await.expect("a port");
+    let url = gateway.url("/json/balance.php");
+    let configured =
+        Configured::new(&format!("sources: [{{name: a, provider: {{mysmpp: {{url: \"{url}\", token: token of a test}}}}}}]\n"));
+    let host = url.trim_start_matches("http://").split('/').next().expect("a host");
+    let (proxy_url, lists) = (proxy.url(""), ["*", "*.test, *", "127.0.0.1", "127.0.0.0/8", host, "::1 127.0.0.1"]);
+    let mut polls = 0;
+    for list in lists {
+        for name in ["NO_PROXY", "no_proxy"] {
+            let output = poll_with(&configured, &[("HTTP_PROXY", &proxy_url), (name, list)]).await;
+            assert!(output.status.success(), "{name}={list}: {}", text(&output.stdout));
+            polls += 1;
+            assert_eq!((proxy.asked().len(), gateway.asked().len()), (0, polls), "{name}={list}");
+        }
+    }
+    for list in ["", "127.0.0.1:1", "10.0.0.0/8"] {
+        poll_with(&configured, &[("HTTP_PROXY", &proxy_url), ("NO_PROXY", list)]).await;
+        assert_eq!(gateway.asked().len(), polls, "NO_PROXY={list}");
+    }
+    assert_eq!(proxy.asked().len(), 3);
+}
+
+#[test]
+fn a_proxy_of_the_environment_that_cannot_be_used_is_an_error() {
+    let configured = Configured::new("sources: [{name: a, provider: {atisu: {token: x, ati_code: 1}}}]\n");
+    let check = |variable: &str, value: &str| {
+        let output = binary().args(["check", "--config.file", configured.path()]).env(variable, value).output();
+        output.expect("the binary runs")
+    };
+    for variable in ["HTTP_PROXY", "https_proxy", "ALL_PROXY"] {
+        let refused = check(variable, "socks5://user:canary@127.0.0.1:1080");
+        assert_eq!(refused.status.code(), Some(78));
+        let told = format!(
+            "balance-exporter: source a: the environment variable {variable} is not the address of a proxy; write http://HOST:PORT\n"
+        );
+        assert_eq!(text(&refused.stderr), told);
+        assert_eq!(check(variable, "").status.code(), Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_proxy_cannot_get_its_password_into_the_log() {
+    let parrot = |asked: &Asked| {
+        let header = asked.header("proxy-authorization");
+        let said = serde_json::json!({"error": format!("{header} is not canary pass nor canary%20pass")});
+        Reply::json(407, &said)
+    };
+    let parrot = StandIn::start(parrot).await.expect("a port");
+    let address = parrot.url("").replace("http://", "http://user:canary%20pass@");
+    let told = "rejected: Basic *** is not *** nor ***";
+    let own = Configured::new(&format!("sources: [{{{SOURCE}, proxy: \"{address}\"}}]\n"));
+    let output = poll_with(&own, &[]).await;
+    assert!(text(&output.stdout).contains(told), "{}", text(&output.stdout));
+    let environment = Configured::new(&format!("sources: [{{{SOURCE}}}]\n"));
+    let output = poll_with(&environment, &[("ALL_PROXY", &address)]).await;
+    assert!(text(&output.stdout).contains(told), "{}", text(&output.stdout));
 }
