@@ -14,6 +14,7 @@ pub mod domain;
 pub mod exposition;
 pub mod http;
 pub mod human;
+mod journal;
 mod listen;
 pub mod log;
 pub mod notify;

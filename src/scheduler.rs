@@ -3,14 +3,15 @@
 //! When a poll is due is decided in [`crate::schedule`]; here is the waiting, the clock and the log.
 
 use crate::assemble::{Ready, Recipe};
-use crate::domain::{Answer, Failure, Reason, RetryAfter};
+use crate::domain::RetryAfter;
+use crate::journal::Journal;
 use crate::poll::Target;
 use crate::provider::Provider;
 use crate::schedule::Schedule;
 use crate::store::{About, Clock, Moment, Outcome, SourceState, Store};
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -35,6 +36,7 @@ struct Scheduled {
     task: AbortHandle,
     /// Resolves when the task has ended.
     ended: oneshot::Receiver<()>,
+    journal: Arc<Mutex<Journal>>,
     /// Tells the task that failures so far no longer count.
     forgiven: Arc<AtomicBool>,
 }
@@ -81,16 +83,17 @@ impl Scheduler {
                 same.forgiven.store(true, Ordering::Relaxed);
                 continue;
             }
-            let same_provider = before.filter(|before| before.makes_same_provider(&source)).map(|before| before.provider.clone());
+            let same_provider = before.filter(|before| before.makes_same_provider(&source));
+            let same_provider = same_provider.map(|before| (before.provider.clone(), before.journal.clone()));
             self.end(&name).await;
             let resume = Schedule::new(source.about.interval, first).if_cut_off(first);
-            let (due, journal) = if let Some(provider) = same_provider {
+            let (due, journal) = if let Some((provider, journal)) = same_provider {
                 source.target.provider = provider;
                 self.store.adjust(source.about.clone(), first, resume);
-                (None, Journal::default())
+                (None, journal)
             } else {
                 let kept = kept(&source.about, now);
-                let journal = kept.as_ref().map(Journal::of).unwrap_or_default();
+                let journal = Arc::new(Mutex::new(kept.as_ref().map(Journal::of).unwrap_or_default()));
                 let state = kept.unwrap_or_else(|| SourceState::new(Arc::new(source.about.clone())));
                 let due = state.next.filter(|due| *due > now.instant);
                 let resume = due.is_none().then_some(resume);
@@ -106,7 +109,7 @@ impl Scheduler {
     }
 
     /// Begins with sources that are due at a time, or as soon as their turn comes.
-    async fn start(&mut self, starting: Vec<(Ready, Option<Instant>, Journal)>) {
+    async fn start(&mut self, starting: Vec<(Ready, Option<Instant>, Arc<Mutex<Journal>>)>) {
         // Where a program is ended and begun again and again, a request that is sent must have been noted before.
         if starting.iter().any(|(_, due, _)| due.is_none()) {
             self.store.settled().await;
@@ -120,18 +123,18 @@ impl Scheduler {
         }
     }
 
-    fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant, journal: Journal) {
+    fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant, journal: Arc<Mutex<Journal>>) {
         let schedule = Schedule::new(about.interval, first);
         let provider = target.provider.clone();
         let forgiven = Arc::new(AtomicBool::new(false));
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let watching = watch(about.clone(), target, schedule, journal, forgiven.clone(), store, clock);
+        let watching = watch(about.clone(), target, schedule, journal.clone(), forgiven.clone(), store, clock);
         let (alive, ended) = oneshot::channel::<()>();
         let task = self.tasks.spawn(async move {
             let _alive = alive;
             watching.await;
         });
-        self.sources.insert(about.name.clone(), Scheduled { about, recipe, provider, task, ended, forgiven });
+        self.sources.insert(about.name.clone(), Scheduled { about, recipe, provider, task, ended, journal, forgiven });
     }
 
     /// Ends the task of a source, and waits until it can no longer touch the store.
@@ -164,7 +167,7 @@ async fn watch(
     about: About,
     target: Target,
     mut schedule: Schedule,
-    mut journal: Journal,
+    journal: Arc<Mutex<Journal>>,
     forgiven: Arc<AtomicBool>,
     store: Arc<Store>,
     clock: Clock,
@@ -187,7 +190,7 @@ async fn watch(
         }
         // Before the log, which can block: a source that stands still there must be seen to be overdue.
         store.scheduled(&about.name, schedule.due());
-        journal.note(&about, &result);
+        journal.lock().unwrap_or_else(PoisonError::into_inner).note(&about, &result);
         store.record(&about.name, Outcome { ended, took: ended.instant - begun, result, next: schedule.due() });
     }
 }
@@ -197,69 +200,5 @@ fn from_now(wish: RetryAfter, now: Moment) -> Duration {
     match wish {
         RetryAfter::Delay(delay) => delay,
         RetryAfter::At(at) => at.duration_since(now.wall).unwrap_or(Duration::ZERO),
-    }
-}
-
-/// What was logged of a source, so that only changes are.
-#[derive(Default)]
-struct Journal {
-    answered: bool,
-    failing: Option<Reason>,
-    odd: bool,
-    unmatched: BTreeSet<String>,
-}
-
-impl Journal {
-    /// What a process before has logged of a source.
-    fn of(state: &SourceState) -> Self {
-        let failing = state.failure.as_ref().map(|failure| failure.reason);
-        Self { answered: state.last_success.is_some(), failing, ..Self::default() }
-    }
-
-    fn note(&mut self, about: &About, result: &Result<Answer, Failure>) {
-        let (source, provider) = (&*about.name, about.provider);
-        match result {
-            Ok(answer) => {
-                let readings = answer.readings.len();
-                match self.failing.take() {
-                    Some(reason) => tracing::info!(source, provider, readings, after = reason.as_str(), "polls succeed again"),
-                    None if !self.answered => tracing::info!(source, provider, readings, "first poll succeeded"),
-                    None => tracing::debug!(source, provider, readings, "poll succeeded"),
-                }
-                self.answered = true;
-                self.oddities(about, answer);
-            }
-            Err(Failure { reason, detail, .. }) => {
-                let before = self.failing.replace(*reason);
-                let reason = reason.as_str();
-                match before {
-                    None => tracing::warn!(source, provider, reason, detail, "polls fail"),
-                    Some(before) if before.as_str() != reason => {
-                        tracing::warn!(
-                            source,
-                            provider,
-                            reason,
-                            before = before.as_str(),
-                            detail,
-                            "polls fail for another reason"
-                        );
-                    }
-                    Some(_) => tracing::debug!(source, provider, reason, detail, "poll failed again"),
-                }
-            }
-        }
-    }
-
-    fn oddities(&mut self, about: &About, answer: &Answer) {
-        let (source, provider) = (&*about.name, about.provider);
-        let before = std::mem::replace(&mut self.odd, answer.remark.is_some());
-        if let Some(remark) = answer.remark.as_ref().filter(|_| !before) {
-            tracing::warn!(source, provider, remark, "an odd answer");
-        }
-        for key in about.low.unmatched(&answer.readings) {
-            if self.unmatched.insert(key.clone()) {
-                tracing::warn!(source, provider, key, "a threshold applies to nothing in the answer; is it misspelt?");
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A module with everything of the crate that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 24] = [
+const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("blocking", &[]),
     ("domain", &[]),
     ("checked", &[]),
@@ -20,7 +20,8 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("store", &["domain", "sums"]),
     ("storage", &["domain", "schedule", "store", "sums"]),
     ("assemble", &["config", "http", "poll", "provider", "secret", "store"]),
-    ("scheduler", &["assemble", "domain", "poll", "provider", "schedule", "store"]),
+    ("journal", &["domain", "store"]),
+    ("scheduler", &["assemble", "domain", "journal", "poll", "provider", "schedule", "store"]),
     ("exposition", &["domain", "storage", "store", "sums"]),
     ("web", &["checked", "config", "secret"]),
     ("reload", &[]),

@@ -128,6 +128,43 @@ async fn without_permission_nothing_is_reloaded() {
     assert_eq!((status, told.contains("--web.enable-lifecycle")), (403, true));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_was_logged_of_a_source_is_not_logged_again_after_a_reload() {
+    let (_, stand_in) = gateway("token of a test").await;
+    let file = |more: &str| format!("sources:\n{}", source("a", &stand_in, &format!("{more}, low: {{sms: {{critical: 1}}}}")));
+    let configured = Configured::new(&file(""));
+    let daemon = Daemon::start_with(configured.path(), &["--web.enable-lifecycle", "--log.level", "debug"], &mut binary());
+    let polls = |count: u32| format!("balance_polls_total{{provider=\"mysmpp\",source=\"a\"}} {count}");
+    daemon.metrics_with(&polls(1)).await;
+    // Each change has the source polled again: in good times, in an outage, at its end and after it.
+    let changes = [", interval: 6m", ", max_age: 2h", ", interval: 7m", ", timeout: 9s", ", interval: 8m", ", interval: 9m"];
+    for (polled, more) in (1..).zip(changes) {
+        match polled {
+            3 => stand_in.always(Act::Reply(Reply::new(503, ""))),
+            5 => stand_in.always(Act::Reply(Reply::new(200, "{\"money\":\"5\",\"currency\":\"RUB\",\"information\":[]}"))),
+            _ => {}
+        }
+        std::fs::write(&configured.file, file(more)).expect("a file");
+        assert_eq!(reload(&daemon).await.0, 200);
+        daemon.metrics_with(&polls(polled + 1)).await;
+    }
+    daemon.signal(Signal::TERM);
+    let log = daemon.wait().1;
+    let told = log.iter().filter_map(|line| line.split_once("source=").map(|(before, _)| before));
+    let told: Vec<&str> = told.filter_map(|before| before.split_once("Z ").map(|(_, told)| told.trim())).collect();
+    let expected = [
+        "INFO first poll succeeded",
+        "WARN a threshold applies to nothing in the answer; is it misspelt?",
+        "DEBUG poll succeeded",
+        "DEBUG poll succeeded",
+        "WARN polls fail",
+        "DEBUG poll failed again",
+        "INFO polls succeed again",
+        "DEBUG poll succeeded",
+    ];
+    assert_eq!(told, expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_reloads_leave_no_gap_and_no_trace() {
     let (_, steady) = gateway("token of a test").await;
