@@ -220,7 +220,8 @@ mod tests {
         let store = store(&["a"]);
         let (pulse, mut beats) = pulse(1);
         let turning = tokio::spawn(turn(beats.remove(0)));
-        store.scheduled("a", Instant::now() + Duration::from_secs(30));
+        let due = Some(Instant::now() + Duration::from_secs(30));
+        store.insert(SourceState { next: due, ..SourceState::clone(&store.snapshot()[0]) });
         assert_eq!(signs(&store, &pulse, 125).await, 4 + 1, "until ten seconds after it was due");
         store.begun("a", Instant::now());
         assert_eq!(signs(&store, &pulse, 25).await, 3, "a poll may take its time");

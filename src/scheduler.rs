@@ -188,8 +188,6 @@ async fn watch(
                 schedule.failed(failure.reason, wait, begun, ended.instant, fastrand::f64());
             }
         }
-        // Before the log, which can block: a source that stands still there must be seen to be overdue.
-        store.scheduled(&about.name, schedule.due());
         journal.lock().unwrap_or_else(PoisonError::into_inner).note(&about, &result);
         store.record(&about.name, Outcome { ended, took: ended.instant - begun, result, next: schedule.due() });
     }

@@ -161,7 +161,8 @@ impl SourceState {
     }
 }
 
-/// Is told, on the task that ended a poll, of the source's new state. It must be quick and must not call the store.
+/// Is told of each change, one after the other in the order in which they were made, on the task that has made it. It must be quick
+/// and must change nothing in the store.
 pub trait Observer: Send + Sync {
     /// A source was added or adjusted, or a poll of it has ended.
     fn changed(&self, state: &SourceState);
@@ -205,6 +206,9 @@ impl Observer for Vec<Arc<dyn Observer>> {
 
 /// All sources by name.
 pub struct Store {
+    /// Held while a change is made and told, so that observers hear of changes in the order in which they were made. Who only
+    /// reads does not need it, and does not wait for observers.
+    order: Mutex<()>,
     sources: Mutex<BTreeMap<Arc<str>, Arc<SourceState>>>,
     observer: Arc<dyn Observer>,
     change: Notify,
@@ -214,14 +218,16 @@ impl Store {
     /// An empty store.
     #[must_use]
     pub const fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { sources: Mutex::new(BTreeMap::new()), observer, change: Notify::const_new() }
+        Self { order: Mutex::new(()), sources: Mutex::new(BTreeMap::new()), observer, change: Notify::const_new() }
     }
 
     /// Adds a source, never polled or as a process before has left it, in the place of any of the same name.
     pub fn insert(&self, state: SourceState) {
+        let order = self.order();
         let state = Arc::new(state);
         self.lock().insert(state.about.name.clone(), state.clone());
         self.observer.changed(&state);
+        drop(order);
         self.change.notify_one();
     }
 
@@ -233,48 +239,35 @@ impl Store {
             state.about = Arc::new(about);
             (state.next, state.polling, state.resume) = (Some(next), false, Some(resume));
         };
-        if let Some(state) = self.update(&name, adjust) {
-            self.observer.changed(&state);
-            self.change.notify_one();
-        }
+        self.update(&name, adjust, |state| self.observer.changed(state));
+        self.change.notify_one();
     }
 
     /// Forgets a source.
     pub fn remove(&self, name: &str) {
+        let order = self.order();
         self.lock().remove(name);
         self.observer.removed(name);
+        drop(order);
         self.change.notify_one();
     }
 
     /// Takes the outcome of a poll, whole and at once. A source polls once at a time, so outcomes of one source do not race.
     pub fn record(&self, name: &str, outcome: Outcome) {
-        if let Some(state) = self.update(name, |state| state.record(outcome)) {
-            self.observer.changed(&state);
-            self.change.notify_one();
-        }
-    }
-
-    /// Notes when a source is polled next.
-    pub fn scheduled(&self, name: &str, next: Instant) {
-        self.update(name, |state| (state.next, state.polling, state.resume) = (Some(next), false, None));
+        self.update(name, |state| state.record(outcome), |state| self.observer.changed(state));
+        self.change.notify_one();
     }
 
     /// Notes that a source is being polled, and when it would be again if the program ended before the poll.
     pub fn begun(&self, name: &str, resume: Instant) {
         let begin = |state: &mut SourceState| (state.polling, state.resume) = (true, Some(resume));
-        if let Some(state) = self.update(name, begin) {
-            self.observer.begun(&state);
-        }
+        self.update(name, begin, |state| self.observer.begun(state));
     }
 
-    /// Takes back, because the program ends in peace, what was noted of polls that were about to be.
+    /// On graceful shutdown, clears the resume times of polls that have not begun. To be called once nothing is polled any more.
     pub fn at_rest(&self) {
-        for state in self.snapshot().iter().filter(|state| state.resume.is_some()) {
-            // It may begin at this moment.
-            let take_back = |state: &mut SourceState| state.resume = state.resume.filter(|_| state.polling);
-            if let Some(state) = self.update(&state.about.name, take_back) {
-                self.observer.changed(&state);
-            }
+        for state in self.snapshot().iter().filter(|state| state.resume.is_some() && !state.polling) {
+            self.update(&state.about.name, |state| state.resume = None, |state| self.observer.changed(state));
         }
     }
 
@@ -300,11 +293,19 @@ impl Store {
         self.lock().values().all(|state| state.polls > 0)
     }
 
-    fn update(&self, name: &str, change: impl FnOnce(&mut SourceState)) -> Option<Arc<SourceState>> {
+    /// Changes a source, and tells of it. One that is not there any more is left alone.
+    fn update(&self, name: &str, change: impl FnOnce(&mut SourceState), tell: impl FnOnce(&SourceState)) {
+        let _order = self.order();
         let mut sources = self.lock();
-        let state = sources.get_mut(name)?;
+        let Some(state) = sources.get_mut(name) else { return };
         change(Arc::make_mut(state));
-        Some(state.clone())
+        let state = state.clone();
+        drop(sources);
+        tell(&state);
+    }
+
+    fn order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<SourceState>>> {
@@ -360,5 +361,40 @@ mod tests {
         assert_eq!((state.failure, state.failing_since), (None, None));
         let deposited = |state: &Sums| state.iter().map(|(_, sum)| nearest(sum.deposited)).collect::<Vec<_>>();
         assert_eq!(deposited(&state.sums), [2.0], "compared with the last good poll, though its readings are gone");
+    }
+
+    /// Refuses to hear of an older state after a newer one.
+    #[derive(Default)]
+    struct Sequence(Mutex<(u64, Duration)>);
+
+    impl Observer for Sequence {
+        fn changed(&self, state: &SourceState) {
+            // Room for another thread to overtake.
+            std::thread::yield_now();
+            let mut last = self.0.lock().expect("no panic");
+            let heard = (state.polls, state.about.interval);
+            assert!(heard.0 >= last.0 && heard.1 >= last.1, "{heard:?} after {last:?}");
+            *last = heard;
+        }
+
+        fn removed(&self, _: &str) {}
+    }
+
+    #[test]
+    fn observers_hear_of_changes_in_the_order_in_which_they_were_made() {
+        let sequence = Arc::new(Sequence::default());
+        let store = Store::new(sequence.clone());
+        store.insert(state());
+        let now = Moment::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..5_000).for_each(|_| store.record("a", outcome(now, Ok(Answer::new(Vec::new()))))));
+            scope.spawn(|| {
+                for n in 1..5_000 {
+                    let interval = Duration::from_secs(60 + n);
+                    store.adjust(About { interval, ..About::clone(&state().about) }, now.instant, now.instant);
+                }
+            });
+        });
+        assert_eq!(*sequence.0.lock().expect("no panic"), (5_000, Duration::from_secs(60 + 4_999)));
     }
 }

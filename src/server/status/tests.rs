@@ -78,7 +78,7 @@ fn a_source_that_was_never_polled_says_so() {
     let store = store();
     add(&store, "ads");
     holds(&shown(&store, 0), &["No source was polled yet", "… not polled yet", "next poll not scheduled"]);
-    store.scheduled("ads", at(5).instant);
+    store.insert(SourceState { next: Some(at(5).instant), ..SourceState::clone(&store.snapshot()[0]) });
     holds(&shown(&store, 0), &["next poll in 5 s"]);
     holds(&shown(&store, 6), &["next poll now"]);
     store.begun("ads", at(0).instant);
