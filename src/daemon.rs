@@ -5,10 +5,12 @@ use crate::exposition::Exposition;
 use crate::notify;
 use crate::reload::{Reloader, Request, Requests};
 use crate::scheduler::Scheduler;
-use crate::server::{self, pulse, site::Site};
+use crate::server::pulse::{self, Pulse};
+use crate::server::{self, site::Site};
 use crate::storage::{Kept, Storage};
 use crate::store::{Moment, Observer, Store};
 use crate::web::Web;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+/// How long polls that are under way may take once the program is told to end.
+const LAST_POLLS: Duration = Duration::from_secs(1);
 /// How long the end of the program waits for the storage.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
@@ -42,34 +46,29 @@ pub struct Daemon {
     pub telemetry_path: String,
 }
 
+/// Why the daemon has ended though nobody told it to.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The program's own metrics cannot be set up.
+    #[error("the program's own metrics contradict each other ({0}), which is a fault of the program; report it")]
+    Metrics(#[from] prometheus::Error),
+    /// Nobody is served any more.
+    #[error("the server has ended by itself, which is a fault of the program; restart it, and report it")]
+    Server,
+}
+
 impl Daemon {
-    /// Polls the sources and serves what is known of them, until `shutdown` completes and answers under way have ended.
+    /// Polls the sources and serves what is known of them, until `shutdown` completes. Then the polls are stopped, answers under way
+    /// are given, and the last state is written, in this order.
     ///
     /// # Errors
-    /// When the program's own metrics cannot be set up.
+    /// When it has ended by itself. What is known is written in that case, too.
     ///
     /// # Panics
     /// When the scheduler or the server fails; a panic within a poll is only a failed poll.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), prometheus::Error> {
-        let (storage, kept) = self.storage.take().unzip();
-        let ended = self.poll_and_serve(storage.clone(), kept.unwrap_or_default(), shutdown).await;
-        if let Some(storage) = storage {
-            // The disk can hang, and the service manager does not wait for ever either.
-            let closing = tokio::task::spawn_blocking(move || storage.close());
-            if tokio::time::timeout(LAST_WRITE, closing).await.is_err() {
-                tracing::error!("the storage takes too long; the last changes may be lost");
-            }
-        }
-        ended
-    }
-
-    async fn poll_and_serve(
-        self,
-        storage: Option<Arc<Storage>>,
-        mut kept: Kept,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), prometheus::Error> {
-        let Self { sources, load, reloads, lifecycle, storage: _, listeners, web, telemetry_path } = self;
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Fault> {
+        let Self { sources, load, reloads, lifecycle, storage, listeners, web, telemetry_path } = self;
+        let (storage, kept) = storage.unzip();
         let exposition = Arc::new(Exposition::new(Moment::now().wall)?);
         let mut observers: Vec<Arc<dyn Observer>> = vec![exposition.clone()];
         if let Some(storage) = &storage {
@@ -78,45 +77,89 @@ impl Daemon {
         }
         let store = Arc::new(Store::new(Arc::new(observers)));
         let site = Arc::new(Site { exposition: exposition.clone(), store: store.clone(), telemetry_path, lifecycle });
-        let (stop, stopped) = watch::channel(false);
-        let ended = async {
-            shutdown.await;
-            tracing::info!("stopping");
-            notify::stopping();
-            store.at_rest();
-            let _ = stop.send(true);
-        };
         let (pulse, beats) = pulse::pulse(listeners.len());
-        let served = server::serve(listeners.into_iter().zip(beats), site, web.clone(), stopped);
-        let mut ending = pin!(futures_util::future::join(ended, served));
+        let (stop, stopped) = watch::channel(false);
+        let mut served = pin!(server::serve(listeners.into_iter().zip(beats), site, web.clone(), stopped));
         let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
-        let mut restored = 0;
-        let take = |about: &_, now| kept.take(about, now).inspect(|_| restored += 1);
-        // Every source stands in the store before the service manager is told of them.
-        if beside(ending.as_mut(), scheduler.resume(sources, take)).await.is_none() {
-            return Ok(());
-        }
-        if let Some(storage) = &storage {
-            if restored > 0 {
-                tracing::info!(sources = restored, "restored from the storage");
+        let polling = Polling {
+            scheduler: &mut scheduler,
+            store: &store,
+            exposition: &exposition,
+            storage: storage.as_deref(),
+            pulse: &pulse,
+            reloading: Reloading { requests: reloads, load, web },
+        };
+        // In this order: who is to end begins nothing, and the first client finds every source. What is not done at the end, a reload
+        // above all, is given up.
+        let ended = tokio::select! {
+            biased;
+            () = shutdown => Ok(()),
+            never = polling.run(sources, kept.unwrap_or_default()) => match never {},
+            () = served.as_mut() => Err(Fault::Server),
+        };
+        tracing::info!("stopping");
+        notify::stopping();
+        stop.send_replace(true);
+        let served = async {
+            if ended.is_ok() {
+                served.await;
             }
-            // Sources that are no longer configured.
-            kept.into_names().for_each(|name| storage.removed(&name));
+        };
+        tokio::join!(scheduler.stop(LAST_POLLS), served);
+        if let Some(storage) = storage {
+            close(storage).await;
         }
-        let mut telling = pin!(notify::run(&store, &pulse));
-        let mut reloading = Reloading { requests: reloads, load, web };
+        ended
+    }
+}
+
+/// Writes the last state. The disk can hang, and the service manager does not wait for ever either.
+async fn close(storage: Arc<Storage>) {
+    let closing = tokio::task::spawn_blocking(move || storage.close());
+    if tokio::time::timeout(LAST_WRITE, closing).await.is_err() {
+        tracing::error!("the storage takes too long; the last changes may be lost");
+    }
+}
+
+/// Everything that goes on beside the server, until it is dropped.
+struct Polling<'a> {
+    scheduler: &'a mut Scheduler,
+    store: &'a Store,
+    exposition: &'a Exposition,
+    storage: Option<&'a Storage>,
+    pulse: &'a Pulse,
+    reloading: Reloading,
+}
+
+impl Polling<'_> {
+    async fn run(mut self, sources: Vec<Ready>, kept: Kept) -> Infallible {
+        // Every source stands in the store before the service manager is told of them.
+        self.resume(sources, kept).await;
+        let Self { scheduler, store, exposition, storage: _, pulse, mut reloading } = self;
+        let mut telling = pin!(notify::run(store, pulse));
         loop {
             // Only a reload completes and goes on; it is cancelled by nothing but the end.
             let (request, loaded) = tokio::select! {
-                ((), ()) = ending.as_mut() => return Ok(()),
-                () = telling.as_mut() => return Ok(()),
-                () = scheduler.run() => return Ok(()),
+                never = telling.as_mut() => match never {},
+                never = scheduler.run() => match never {},
                 reload = reloading.next() => reload,
             };
-            let in_force = put_into_force(loaded, &mut scheduler, &exposition);
-            let Some(result) = beside(ending.as_mut(), in_force).await else { return Ok(()) };
+            let result = put_into_force(loaded, scheduler, exposition).await;
             notify::ready();
             request.answer(result);
+        }
+    }
+
+    /// Begins with the sources, as a process before has left them.
+    async fn resume(&mut self, sources: Vec<Ready>, mut kept: Kept) {
+        let mut restored = 0;
+        self.scheduler.resume(sources, |about, now| kept.take(about, now).inspect(|_| restored += 1)).await;
+        if restored > 0 {
+            tracing::info!(sources = restored, "restored from the storage");
+        }
+        if let Some(storage) = self.storage {
+            // Sources that are no longer configured.
+            kept.into_names().for_each(|name| storage.removed(&name));
         }
     }
 }
@@ -140,15 +183,6 @@ async fn put_into_force(
             tracing::error!(error, "configuration not reloaded; the old one stays");
             Err(error)
         }
-    }
-}
-
-/// Does something while the server serves. None when that has ended before.
-async fn beside<T>(serving: impl Future, doing: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = doing => Some(done),
-        _ = serving => None,
     }
 }
 

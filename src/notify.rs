@@ -6,6 +6,7 @@
 use crate::server::pulse::Pulse;
 use crate::store::{SourceState, Store};
 use sd_notify::NotifyState;
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +39,8 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Says that the daemon is ready, then how its sources do and, when the manager asks for it, that it lives. Does not return.
-pub async fn run(store: &Store, pulse: &Pulse) {
+/// Says that the daemon is ready, then how its sources do and, when the manager asks for it, that it lives.
+pub async fn run(store: &Store, pulse: &Pulse) -> Infallible {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return std::future::pending().await;
     }
@@ -50,7 +51,11 @@ pub async fn run(store: &Store, pulse: &Pulse) {
             None => std::future::pending().await,
         }
     };
-    tokio::join!(summaries(store, |summary| tell(&[NotifyState::Status(summary)])), watchdog);
+    let summaries = summaries(store, |summary| tell(&[NotifyState::Status(summary)]));
+    tokio::select! {
+        never = summaries => never,
+        never = watchdog => never,
+    }
 }
 
 fn tell(states: &[NotifyState<'_>]) {
@@ -59,7 +64,7 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-async fn summaries(store: &Store, tell: impl Fn(&str)) {
+async fn summaries(store: &Store, tell: impl Fn(&str)) -> Infallible {
     let mut told = String::new();
     loop {
         let summary = summary(&store.snapshot());
@@ -95,7 +100,7 @@ fn summary(states: &[Arc<SourceState>]) -> String {
 }
 
 /// Gives signs of life at twice the rate that the manager asks for, as long as there is life.
-async fn watchdog(store: &Store, pulse: &Pulse, patience: Duration, alive: impl Fn()) {
+async fn watchdog(store: &Store, pulse: &Pulse, patience: Duration, alive: impl Fn()) -> Infallible {
     let pause = patience / 2;
     loop {
         pulse.felt().await;
@@ -193,7 +198,7 @@ mod tests {
             }
             tokio::time::sleep(Duration::from_secs(60)).await;
         };
-        tokio::select! { () = telling => {}, () = polls => {} }
+        tokio::select! { never = telling => match never {}, () = polls => {} }
         let told = told.into_inner().expect("no panic");
         assert_eq!(
             told,

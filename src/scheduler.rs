@@ -10,10 +10,11 @@ use crate::provider::Provider;
 use crate::schedule::Schedule;
 use crate::store::{About, Clock, Moment, Outcome, SourceState, Store};
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -26,6 +27,7 @@ pub struct Scheduler {
     clock: Clock,
     tasks: JoinSet<()>,
     sources: HashMap<Arc<str>, Scheduled>,
+    stop: watch::Sender<bool>,
 }
 
 /// A source that has its task.
@@ -52,7 +54,7 @@ impl Scheduler {
     /// A scheduler without sources.
     #[must_use]
     pub fn new(store: Arc<Store>, clock: Clock) -> Self {
-        Self { store, clock, tasks: JoinSet::new(), sources: HashMap::new() }
+        Self { store, clock, tasks: JoinSet::new(), sources: HashMap::new(), stop: watch::Sender::new(false) }
     }
 
     /// Polls these sources from now on, and no others.
@@ -124,15 +126,22 @@ impl Scheduler {
     }
 
     fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant, journal: Arc<Mutex<Journal>>) {
-        let schedule = Schedule::new(about.interval, first);
         let provider = target.provider.clone();
         let forgiven = Arc::new(AtomicBool::new(false));
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        let watching = watch(about.clone(), target, schedule, journal.clone(), forgiven.clone(), store, clock);
+        let watch = Watch {
+            about: about.clone(),
+            target,
+            schedule: Schedule::new(about.interval, first),
+            journal: journal.clone(),
+            forgiven: forgiven.clone(),
+            stop: self.stop.subscribe(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+        };
         let (alive, ended) = oneshot::channel::<()>();
         let task = self.tasks.spawn(async move {
             let _alive = alive;
-            watching.await;
+            watch.run().await;
         });
         self.sources.insert(about.name.clone(), Scheduled { about, recipe, provider, task, ended, journal, forgiven });
     }
@@ -146,11 +155,11 @@ impl Scheduler {
         }
     }
 
-    /// Waits for what must not happen.
+    /// Watches over the tasks; none of them ends by itself.
     ///
     /// # Panics
     /// When a task of the scheduler has panicked; a panic within a poll is a failed poll.
-    pub async fn run(&mut self) {
+    pub async fn run(&mut self) -> Infallible {
         loop {
             match self.tasks.join_next().await.map(|ended| ended.map_err(JoinError::try_into_panic)) {
                 Some(Err(Ok(panic))) => std::panic::resume_unwind(panic),
@@ -161,19 +170,53 @@ impl Scheduler {
             }
         }
     }
+
+    /// Graceful shutdown: no poll begins any more, and those under way have so long to end and to be recorded. Once it returns, nothing
+    /// touches the store. A poll that was cut off keeps its resume time, because the provider was asked; one that has not begun has
+    /// none any more.
+    pub async fn stop(&mut self, grace: Duration) {
+        self.stop.send_replace(true);
+        // A task that has panicked has logged it, and the others have still to be waited for.
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, ended).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+        self.store.at_rest();
+    }
 }
 
-async fn watch(
+/// The task of one source.
+struct Watch {
     about: About,
     target: Target,
-    mut schedule: Schedule,
+    schedule: Schedule,
     journal: Arc<Mutex<Journal>>,
     forgiven: Arc<AtomicBool>,
+    /// Turns true when no further poll may begin.
+    stop: watch::Receiver<bool>,
     store: Arc<Store>,
     clock: Clock,
-) {
-    loop {
-        tokio::time::sleep_until(schedule.due()).await;
+}
+
+impl Watch {
+    /// Polls whenever a poll is due, until the scheduler stops.
+    async fn run(mut self) {
+        while self.wait().await {
+            self.poll().await;
+        }
+    }
+
+    /// Waits until the next poll is due. Says whether it may begin.
+    async fn wait(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => false,
+            () = tokio::time::sleep_until(self.schedule.due()) => true,
+        }
+    }
+
+    async fn poll(&mut self) {
+        let Self { about, target, schedule, journal, forgiven, store, clock, .. } = self;
         let begun = Instant::now();
         store.begun(&about.name, schedule.if_cut_off(begun));
         let result = target.poll().await;
@@ -188,7 +231,7 @@ async fn watch(
                 schedule.failed(failure.reason, wait, begun, ended.instant, fastrand::f64());
             }
         }
-        journal.lock().unwrap_or_else(PoisonError::into_inner).note(&about, &result);
+        journal.lock().unwrap_or_else(PoisonError::into_inner).note(about, &result);
         store.record(&about.name, Outcome { ended, took: ended.instant - begun, result, next: schedule.due() });
     }
 }

@@ -10,6 +10,7 @@ mod config_files;
 mod deploy;
 mod direction;
 mod documents;
+mod ending;
 mod generated;
 mod golden;
 mod grafana;

@@ -78,7 +78,7 @@ async fn the_grid_goes_on_however_often_the_process_ends() {
     for stopped in [1, 5, 60, 0, 20, 10, 0] {
         let world = lasting.begin(good).await;
         sleep(seconds(130)).await;
-        world.end();
+        world.end().await;
         sleep(seconds(stopped)).await;
     }
     assert_eq!(lasting.times.seconds(), [0, 300, 600, 900]);
@@ -90,7 +90,7 @@ async fn what_is_overdue_is_polled_soon_and_spread() {
     let sources = || (0..200).map(|n| lasting.source(&format!("s{n}"), good)).collect::<Vec<_>>();
     let world = World::resumed(sources(), &lasting.wall, lasting.directory.path()).await;
     sleep(seconds(60)).await;
-    world.end();
+    world.end().await;
     sleep(seconds(2 * 3600)).await;
     let _world = World::resumed(sources(), &lasting.wall, lasting.directory.path()).await;
     sleep(seconds(60)).await;
@@ -112,7 +112,7 @@ async fn max_age_goes_on_while_the_process_is_stopped() {
     assert!(shown(&world), "2396");
     sleep(seconds(10)).await;
     assert!(!shown(&world), "2406");
-    world.end();
+    world.end().await;
 
     let world = lasting.begin(|| failed(Reason::Timeout)).await;
     assert!(!shown(&world), "what has gone does not come back");
@@ -185,7 +185,7 @@ async fn a_process_that_ends_after_a_reload_goes_on_from_the_reload() {
     // A quarter of them is polled again.
     sleep(Duration::from_millis(990)).await;
     assert_eq!(lasting.times.seconds().len(), 250);
-    world.end();
+    world.end().await;
     let _world = World::resumed(sources(&lasting), &lasting.wall, lasting.directory.path()).await;
     sleep(seconds(10)).await;
     assert_eq!(lasting.times.seconds().len(), 400);
@@ -224,7 +224,7 @@ async fn the_schedule_does_not_follow_the_wall_clock_and_the_timestamps_do() {
         assert_eq!(lasting.times.seconds(), [0, 300, 600], "by {jump}");
         let last = format!("source=\"a\"}} {}\n", BEGINNING.saturating_add_signed(jump) + 600);
         assert!(world.metrics().contains(&last), "by {jump}: {}", world.metrics());
-        world.end();
+        world.end().await;
     }
 }
 
@@ -260,7 +260,7 @@ async fn a_clock_that_is_set_during_an_outage_does_not_change_how_long_readings_
         lasting.wall.jump(jump);
         // Long enough for a poll that is noted at the new time.
         sleep(seconds(200)).await;
-        world.end();
+        world.end().await;
         let world = lasting.begin(|| failed(Reason::Connect)).await;
         assert!(shown(&world), "by {jump}");
         // From 600 on it fails; from 2400 on nothing is served.
@@ -269,4 +269,34 @@ async fn a_clock_that_is_set_during_an_outage_does_not_change_how_long_readings_
         sleep(seconds(20)).await;
         assert!(!shown(&world), "by {jump}");
     }
+}
+
+/// What was paid for is not thrown away, but nobody waits long for it.
+#[tokio::test(start_paused = true)]
+async fn the_end_records_polls_that_end_in_time_cuts_off_the_others_and_begins_none() {
+    let lasting = Lasting::new(300);
+    let sources = |times: &Times| {
+        [("quick", 900), ("slow", 1100), ("hanging", 100_000), ("waiting", 0)].map(|(name, takes)| {
+            let noted = times.clone();
+            source(name, 300, move |_| {
+                noted.note();
+                sleep(Duration::from_millis(takes)).map(|()| good()).boxed()
+            })
+        })
+    };
+    let polls = |world: &World| ["quick", "slow", "hanging", "waiting"].map(|name| world.state(name).polls);
+    let world = World::resumed(sources(&lasting.times).into(), &lasting.wall, lasting.directory.path()).await;
+    // Three have begun, and the turn of the fourth comes within the second that is left to them.
+    sleep(Duration::from_millis(50)).await;
+    let store = world.store.clone();
+    world.end_within(seconds(1)).await;
+    assert_eq!(lasting.times.seconds(), [0; 3]);
+    sleep(seconds(10)).await;
+    assert_eq!(store.snapshot().iter().map(|state| state.polls).sum::<u64>(), 1, "what was cut off is not recorded later");
+
+    let world = World::resumed(sources(&lasting.times).into(), &lasting.wall, lasting.directory.path()).await;
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!((polls(&world), lasting.times.seconds().len()), ([1, 0, 0, 1], 4), "whose turn had not come has it now");
+    sleep(seconds(100)).await;
+    assert_eq!(lasting.times.seconds()[4..], [60, 60], "and who was cut off has it a minute after the poll");
 }

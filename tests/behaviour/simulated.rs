@@ -128,9 +128,14 @@ impl World {
         Self { store, scheduler, exposition, storage }
     }
 
-    /// Ends it in peace, with everything written.
-    pub(crate) fn end(self) {
-        self.store.at_rest();
+    /// Ends it in order, with everything written. A poll under way is cut off.
+    pub(crate) async fn end(self) {
+        self.end_within(Duration::ZERO).await;
+    }
+
+    /// The same, with some time for polls under way.
+    pub(crate) async fn end_within(mut self, grace: Duration) {
+        self.scheduler.stop(grace).await;
         let storage = self.storage.expect("a storage");
         assert!(storage.health().is_up());
         storage.close();
@@ -138,7 +143,7 @@ impl World {
 
     pub(crate) async fn end_after(self, time: Duration) {
         tokio::time::sleep(time).await;
-        self.end();
+        self.end().await;
     }
 
     pub(crate) fn state(&self, name: &str) -> Arc<SourceState> {

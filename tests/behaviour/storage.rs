@@ -178,6 +178,25 @@ async fn the_end_writes_everything_and_counters_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn nobody_is_polled_while_the_last_answers_are_given() {
+    let noting = Noting::default();
+    let stand_in = noting.start().await;
+    let place = Place::new(&source("a", &stand_in, ", interval: 2s"));
+    let daemon = place.start();
+    // Half a request, for whose end the server waits three seconds.
+    let mut stream = std::net::TcpStream::connect(&daemon.address).expect("a connection");
+    std::io::Write::write_all(&mut stream, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n").expect("sent");
+    let second = |metrics: &str| value(metrics, "balance_polls_total{") == Some(2.0);
+    daemon.metrics_where("the second poll has just ended", second).await;
+    daemon.signal(Signal::TERM);
+    // Once more is as good as once.
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait().0.code(), Some(0));
+    assert_eq!(noting.count(), 2);
+    assert_eq!(place.committed().iter().map(|state| state.polls).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_second_process_says_so_and_ends() {
     let noting = Noting::default();
     let stand_in = noting.start().await;
