@@ -107,16 +107,15 @@ impl Daemon {
         };
         tokio::join!(scheduler.stop(LAST_POLLS), served);
         if let Some(storage) = storage {
-            close(storage).await;
+            close(&storage).await;
         }
         ended
     }
 }
 
 /// Writes the last state. The disk can hang, and the service manager does not wait for ever either.
-async fn close(storage: Arc<Storage>) {
-    let closing = tokio::task::spawn_blocking(move || storage.close());
-    if tokio::time::timeout(LAST_WRITE, closing).await.is_err() {
+async fn close(storage: &Storage) {
+    if tokio::time::timeout(LAST_WRITE, storage.close()).await.is_err() {
         tracing::error!("the storage takes too long; the last changes may be lost");
     }
 }

@@ -1,7 +1,7 @@
 //! State on disk: what the store reports is kept in a file, and a new process begins with it.
 //!
-//! It observes the store and is never waited for: changes are collected, and a thread of its own writes them, all that there
-//! are in one transaction. Whatever happens to the file, the program goes on in memory, and [`Health`] says so.
+//! It observes the store and holds up nobody: changes are collected, and a thread of its own writes them, all that there are in
+//! one transaction. Whatever happens to the file, the program goes on in memory, and [`Health`] says so.
 
 mod facts;
 mod file;
@@ -12,7 +12,7 @@ mod writer;
 use crate::store::{About, Clock, Moment, Observer, SourceState};
 use file::{Content, Refused};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use place::Place;
 use record::Record;
 use ring::hmac;
@@ -22,8 +22,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use writer::Writer;
 
 pub use file::{DAMAGED, FILE_NAME};
@@ -96,14 +97,25 @@ pub struct InUse;
 pub struct Storage {
     shared: Arc<Shared>,
     clock: Clock,
-    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What observers and the writer share.
 struct Shared {
     changes: Mutex<Changes>,
+    /// Wakes the writer, which waits on a thread of its own.
     wake: Condvar,
+    /// How far the writer is, for those who wait as tasks: they hold no thread.
+    progress: watch::Sender<Progress>,
     health: Arc<Health>,
+}
+
+/// How far the writer is.
+#[derive(Default)]
+struct Progress {
+    /// Of how many changes it is done, be it in vain.
+    done: u64,
+    /// Its thread has ended, and has let go of the file.
+    ended: bool,
 }
 
 /// What was not written yet.
@@ -111,9 +123,8 @@ struct Shared {
 struct Changes {
     /// The newest state of each source, or none where it is gone.
     sources: BTreeMap<Arc<str>, Option<Noted>>,
-    /// How many changes there were, and of how many the writer is done, be it in vain.
+    /// How many changes there were.
     noted: u64,
-    done: u64,
     closing: bool,
 }
 
@@ -136,22 +147,27 @@ impl Storage {
     /// # Errors
     /// When another process uses the directory. Anything else is logged, and the program goes on in memory.
     pub fn open(directory: &Path, clock: Clock) -> Result<(Arc<Self>, Kept), InUse> {
-        let shared = Arc::new(Shared { changes: Mutex::default(), wake: Condvar::new(), health: Arc::default() });
+        let shared = Arc::new(Shared {
+            changes: Mutex::default(),
+            wake: Condvar::new(),
+            progress: watch::Sender::default(),
+            health: Arc::default(),
+        });
         // Without room, so that an answer which nobody waits for any more is known to be one.
         let (tell, found) = sync_channel(0);
         let (place, sharing) = (Place::new(directory), shared.clone());
         let writing = move || {
-            let health = sharing.health.clone();
-            let write = || Writer::open(sharing, place, &tell).map(Writer::run);
+            let write = || Writer::open(sharing.clone(), place, &tell).map(Writer::run);
             // The panic itself is logged where it happens.
             if catch_unwind(AssertUnwindSafe(write)).is_err() {
-                health.up.store(false, Ordering::Relaxed);
+                sharing.health.up.store(false, Ordering::Relaxed);
                 tracing::error!("the storage's thread has ended; state is in memory");
             }
+            sharing.progress.send_modify(|progress| progress.ended = true);
         };
-        let writer = std::thread::Builder::new().name("storage".to_owned()).spawn(writing);
-        if let Err(error) = &writer {
+        if let Err(error) = std::thread::Builder::new().name("storage".to_owned()).spawn(writing) {
             tracing::error!(%error, "no thread for the storage; state is in memory");
+            shared.progress.send_modify(|progress| progress.ended = true);
         }
         let kept = match found.recv_timeout(PATIENCE) {
             Ok(found) => {
@@ -166,7 +182,7 @@ impl Storage {
             // Why the thread is not there was logged.
             Err(RecvTimeoutError::Disconnected) => Kept::default(),
         };
-        Ok((Arc::new(Self { shared, clock, writer: Mutex::new(writer.ok()) }), kept))
+        Ok((Arc::new(Self { shared, clock }), kept))
     }
 
     /// How it does.
@@ -175,13 +191,11 @@ impl Storage {
         self.shared.health.clone()
     }
 
-    /// Writes what there is to write, and ends. It blocks.
-    pub fn close(&self) {
+    /// Writes what there is to write. Completes once that is done and the file is closed, which can take as long as the disk likes.
+    pub async fn close(&self) {
         self.shared.changes().closing = true;
-        self.shared.wake.notify_all();
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A panic there was logged by the panic itself.
-        let _ = writer.map(JoinHandle::join);
+        self.shared.wake.notify_one();
+        self.shared.progressed(|progress| progress.ended).await;
     }
 
     fn note(&self, name: &Arc<str>, noted: Option<Noted>) {
@@ -190,7 +204,7 @@ impl Storage {
         changes.sources.insert(name.clone(), noted);
         changes.noted += 1;
         drop(changes);
-        self.shared.wake.notify_all();
+        self.shared.wake.notify_one();
     }
 }
 
@@ -207,25 +221,23 @@ impl Observer for Storage {
         self.note(&name.into(), None);
     }
 
+    /// Waits until the writer is done with all that was noted so far, but not for a file that is not written, and not for long.
     fn settled(&self) -> BoxFuture<'static, ()> {
-        let shared = self.shared.clone();
-        tokio::task::spawn_blocking(move || shared.wait_until_done()).map(drop).boxed()
+        if !self.shared.health.is_up() {
+            return ready(()).boxed();
+        }
+        let noted = self.shared.changes().noted;
+        let done = self.shared.progressed(move |progress| progress.ended || progress.done >= noted);
+        timeout(SHORT_PATIENCE, done).map(drop).boxed()
     }
 }
 
 impl Shared {
-    /// Waits until the writer is done with all that was noted so far, but not for a file that is not written, and not for long.
-    fn wait_until_done(&self) {
-        let deadline = Instant::now() + SHORT_PATIENCE;
-        let mut changes = self.changes();
-        let noted = changes.noted;
-        while changes.done < noted && self.health.is_up() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            changes = self.wake.wait_timeout(changes, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    /// Completes when the writer is as far as wanted.
+    fn progressed(&self, wanted: impl FnMut(&Progress) -> bool + Send + 'static) -> BoxFuture<'static, ()> {
+        let mut progress = self.progress.subscribe();
+        // An error means that nobody writes any more.
+        async move { drop(progress.wait_for(wanted).await) }.boxed()
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {

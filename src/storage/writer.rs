@@ -96,8 +96,7 @@ impl Writer {
             tracing::error!(directory = %self.place.shown(), "the storage cannot be written at the end; the last changes are lost");
         }
         self.tried = Instant::now();
-        self.shared.changes().done = noted;
-        self.shared.wake.notify_all();
+        self.shared.progress.send_modify(|progress| progress.done = noted);
         closing
     }
 

@@ -181,7 +181,7 @@ async fn a_process_that_ends_after_a_reload_goes_on_from_the_reload() {
     let mut world = World::resumed(sources(&lasting), &lasting.wall, lasting.directory.path()).await;
     sleep(seconds(10)).await;
     lasting.interval = 60;
-    world.scheduler.apply(sources(&lasting)).await;
+    world.apply(sources(&lasting)).await;
     // A quarter of them is polled again.
     sleep(Duration::from_millis(990)).await;
     assert_eq!(lasting.times.seconds().len(), 250);

@@ -124,8 +124,13 @@ impl World {
         let store = Arc::new(Store::new(Arc::new(observers)));
         let mut scheduler = Scheduler::new(store.clone(), clock);
         let mut kept = kept.unwrap_or_default();
-        scheduler.resume(sources, |about, now| kept.take(about, now)).await;
+        standing_still(scheduler.resume(sources, |about, now| kept.take(about, now))).await;
         Self { store, scheduler, exposition, storage }
+    }
+
+    /// Polls these sources from now on.
+    pub(crate) async fn apply(&mut self, sources: Vec<Ready>) {
+        standing_still(self.scheduler.apply(sources)).await;
     }
 
     /// Ends it in order, with everything written. A poll under way is cut off.
@@ -138,7 +143,7 @@ impl World {
         self.scheduler.stop(grace).await;
         let storage = self.storage.expect("a storage");
         assert!(storage.health().is_up());
-        storage.close();
+        standing_still(storage.close()).await;
     }
 
     pub(crate) async fn end_after(self, time: Duration) {
@@ -153,6 +158,17 @@ impl World {
     pub(crate) fn metrics(&self) -> String {
         String::from_utf8(self.exposition.plain(Instant::now()).balances.to_vec()).expect("UTF-8")
     }
+}
+
+/// Waits for what a thread outside of the simulation does, without the clock jumping to the next event meanwhile.
+pub(crate) async fn standing_still<T>(waiting: impl Future<Output = T>) -> T {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    // The clock jumps only where no blocking task runs.
+    let holding = tokio::task::spawn_blocking(move || held.recv());
+    let done = waiting.await;
+    drop(release);
+    let _ = holding.await.expect("no panic");
+    done
 }
 
 /// Collects when something happened, counted from the beginning.

@@ -21,7 +21,7 @@ async fn sources_that_stay_the_same_do_not_notice_a_reload() {
     let mut world = World::of(sources()).await;
     for _ in 0..100 {
         sleep(Duration::from_secs(7)).await;
-        world.scheduler.apply(sources()).await;
+        world.apply(sources()).await;
         assert!(world.metrics().contains("balance_available_amount{"));
     }
     assert_eq!(times.seconds(), [0, 300, 600]);
@@ -41,7 +41,7 @@ async fn a_reload_resets_the_backoff_and_leaves_the_due_time() {
     };
     let mut world = World::of(sources()).await;
     sleep(Duration::from_secs(430)).await;
-    world.scheduler.apply(sources()).await;
+    world.apply(sources()).await;
     sleep(Duration::from_secs(660)).await;
     assert_eq!(times.seconds(), [0, 60, 180, 420, 900, 960, 1080], "due at 900 as before, and from there anew");
 }
@@ -75,7 +75,7 @@ async fn a_reload_adds_adjusts_replaces_and_removes() {
     sleep(Duration::from_secs(301)).await;
 
     let replaced = Ready { recipe: recipe("y"), ..source("replaced", 300, script(4)) };
-    world.scheduler.apply(vec![source("adjusted", 60, script(9)), replaced, source("added", 300, script(5))]).await;
+    world.apply(vec![source("adjusted", 60, script(9)), replaced, source("added", 300, script(5))]).await;
     let metrics = world.metrics();
     let shown = ["adjusted", "replaced", "removed", "added"].map(|name| first(&metrics, name));
     assert_eq!(shown.map(|reading| reading.is_some()), [true, false, false, false], "only what stays itself keeps its readings");
@@ -94,7 +94,7 @@ async fn a_source_that_is_removed_in_the_middle_of_a_poll_stays_removed() {
     let slow = |_| sleep(Duration::from_secs(5)).map(|()| good()).boxed();
     let mut world = World::of(vec![source("a", 60, slow)]).await;
     sleep(Duration::from_secs(2)).await;
-    world.scheduler.apply(Vec::new()).await;
+    world.apply(Vec::new()).await;
     sleep(Duration::from_secs(100)).await;
     assert_eq!((world.store.snapshot().len(), world.metrics()), (0, String::new()));
 }

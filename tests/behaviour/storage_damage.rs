@@ -56,14 +56,14 @@ async fn daemon_restores(place: &Place) {
 }
 
 /// What a process finds in a file: whether it was set aside, and the states that it kept.
-fn found_in(bytes: &[u8], place: &Place) -> (bool, Vec<SourceState>) {
+async fn found_in(bytes: &[u8], place: &Place) -> (bool, Vec<SourceState>) {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join(FILE_NAME), bytes).expect("a file");
     let (storage, mut kept) = Storage::open(directory.path(), Arc::new(Moment::now)).expect("nobody else is there");
     let config = Config::load(&place.configured.file, &[]).expect("a good file");
     let sources = assemble(config, &mut Clients::default()).expect("good sources");
     let states = sources.iter().filter_map(|source| kept.take(&source.about, Moment::now())).collect();
-    storage.close();
+    storage.close().await;
     let damaged = storage.health().damaged() > 0;
     if damaged {
         let aside = directory.path().join(format!("{DAMAGED}1"));
@@ -96,7 +96,7 @@ async fn a_flipped_bit_is_found_or_harmless() {
         for (at, bit) in drawn.chain((0..8).map(|bit| (NEWEST, bit))) {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << bit;
-            let (damaged, states) = found_in(&bytes, &place);
+            let (damaged, states) = found_in(&bytes, &place).await;
             if damaged {
                 found += 1;
                 assert_eq!(states.len(), 0);
@@ -172,7 +172,7 @@ async fn a_damaged_header_is_not_taken_for_a_newer_version() {
     };
     let damaged = [with(64..512, 0), with(64..4096, 0), with(64..65, 19), with(192..193, 4), with(192..193, 0)];
     for (number, bytes) in damaged.iter().enumerate() {
-        assert!(found_in(bytes, &place).0, "case {number} is not found");
+        assert!(found_in(bytes, &place).await.0, "case {number} is not found");
     }
     // A newer library names its version in both places.
     let mut newer = with(64..65, 4);
