@@ -16,6 +16,7 @@ const STACK: usize = 512 * 1024;
 pub struct Lane {
     name: &'static str,
     slots: Arc<Semaphore>,
+    stack: usize,
 }
 
 /// Why there is no result.
@@ -33,7 +34,13 @@ impl Lane {
     /// A lane with so many slots, one or more. `name` is what its threads are called.
     #[must_use]
     pub fn new(name: &'static str, slots: usize) -> Self {
-        Self { name, slots: Arc::new(Semaphore::new(slots)) }
+        Self { name, slots: Arc::new(Semaphore::new(slots)), stack: STACK }
+    }
+
+    /// The lane with so many bytes of stack for each thread, for work that can go deep.
+    #[must_use]
+    pub fn with_stack(self, stack: usize) -> Self {
+        Self { stack, ..self }
     }
 
     /// Waits for a free slot and does the work there. Dropping the future does not stop work that has begun: its slot is free again
@@ -51,7 +58,7 @@ impl Lane {
             drop(slot);
             let _ = done.map(|done| answer.send(done));
         };
-        std::thread::Builder::new().name(self.name.to_owned()).stack_size(STACK).spawn(work).map_err(LaneError::NoThread)?;
+        std::thread::Builder::new().name(self.name.to_owned()).stack_size(self.stack).spawn(work).map_err(LaneError::NoThread)?;
         answered.await.map_err(|_| LaneError::Panicked)
     }
 }

@@ -1,10 +1,10 @@
 //! Basic authentication: who may ask, and how much work strangers can cause.
 //!
-//! A bcrypt check is made to be slow, so it runs on a thread of its own, one at a time: neither the runtime nor the threads that
-//! resolve names wait for it. A login that was found good is remembered as a keyed digest and costs next to nothing
+//! A bcrypt check is made to be slow, so checks have a lane of their own, one at a time: nothing else waits for them. A login that was found good is remembered as a keyed digest and costs next to nothing
 //! afterwards; it never waits behind the bad ones of others.
 
 use super::file::Hash;
+use crate::blocking::Lane;
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,8 +15,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Password checks at a time: a flood of bad ones takes one core at most.
 const CHECKS: usize = 1;
@@ -78,11 +77,8 @@ impl Login {
 
 /// Checks logins, and remembers the good ones.
 pub(super) struct Logins {
-    /// Made anew by each start, so that what is remembered is worth nothing elsewhere.
-    key: hmac::Key,
-    /// By user: at most one for each that was ever configured.
-    good: Mutex<HashMap<String, hmac::Tag>>,
-    checks: Arc<Semaphore>,
+    good: Arc<Good>,
+    checks: Lane,
     waiting: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -90,7 +86,8 @@ impl Logins {
     pub(super) fn new() -> Self {
         #[expect(clippy::expect_used, reason = "the kernel does not run out of random numbers")]
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("random numbers");
-        Self { key, good: Mutex::default(), checks: Arc::new(Semaphore::new(CHECKS)), waiting: Mutex::default() }
+        let good = Arc::new(Good { key, tags: Mutex::default() });
+        Self { good, checks: Lane::new("password", CHECKS), waiting: Mutex::default() }
     }
 
     /// Lets the request of a user pass.
@@ -100,37 +97,28 @@ impl Logins {
     pub(super) async fn admit(&self, users: &Users, headers: &HeaderMap, client: IpAddr) -> Result<(), Refusal> {
         let Some(nobody) = &users.nobody else { return Ok(()) };
         let login = Login::from(headers).ok_or(Refusal::Unauthorized)?;
-        let hash = users.hashes.get(&login.user);
-        let token = self.token(hash.unwrap_or(nobody), &login.password);
-        if hash.is_some() && self.remembers(&login.user, &token) {
+        let known = users.hashes.get(&login.user);
+        let hash = known.unwrap_or(nobody).clone();
+        let token = self.good.token(&hash, &login.password);
+        if known.is_some() && self.good.remembers(&login.user, &token) {
             return Ok(());
         }
         let _turn = self.queue(client).ok_or(Refusal::Busy)?;
-        let check = self.checks.clone().acquire_owned().await.map_err(|_| Refusal::Busy)?;
-        // Another request with this very login may have been ahead.
-        if hash.is_some() && self.remembers(&login.user, &token) {
-            return Ok(());
-        }
-        let matches = run(check, login.password, hash.unwrap_or(nobody).clone()).await?;
-        if hash.is_none() || !matches {
-            return Err(Refusal::Unauthorized);
-        }
-        self.good.lock().unwrap_or_else(PoisonError::into_inner).insert(login.user, hmac::sign(&self.key, &token));
-        Ok(())
-    }
-
-    /// What stands for a password in memory. The hash is part of it, so a changed one is never met by an old password.
-    fn token(&self, hash: &Secret, password: &SecretSlice<u8>) -> Vec<u8> {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(hash.expose().as_bytes());
-        context.update(password.expose_secret());
-        context.sign().as_ref().to_vec()
-    }
-
-    /// Tokens are compared by digests of theirs, which takes the same time wherever they differ.
-    fn remembers(&self, user: &str, token: &[u8]) -> bool {
-        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        good.get(user).is_some_and(|tag| hmac::verify(&self.key, token, tag.as_ref()).is_ok())
+        let (good, known) = (self.good.clone(), known.is_some());
+        // The check goes on, and holds its slot, where the client gives up.
+        let check = move || {
+            // Another request with this very login may have been ahead.
+            if known && good.remembers(&login.user, &token) {
+                return true;
+            }
+            let matches = bcrypt::verify(login.password.expose_secret(), hash.expose()).unwrap_or(false) && known;
+            if matches {
+                good.remember(login.user, &token);
+            }
+            matches
+        };
+        let admitted = self.checks.run(check).await.map_err(|_| Refusal::Busy)?;
+        if admitted { Ok(()) } else { Err(Refusal::Unauthorized) }
     }
 
     fn queue(&self, client: IpAddr) -> Option<Turn<'_>> {
@@ -142,6 +130,37 @@ impl Logins {
         }
         waiting.insert(client, own + 1);
         Some(Turn { logins: self, client })
+    }
+}
+
+/// The logins that were found good.
+struct Good {
+    /// Made anew by each start, so that what is remembered is worth nothing elsewhere.
+    key: hmac::Key,
+    /// By user: at most one for each that was ever configured.
+    tags: Mutex<HashMap<String, hmac::Tag>>,
+}
+
+impl Good {
+    /// What stands for a password in memory. The hash is part of it, so a changed one is never met by an old password.
+    fn token(&self, hash: &Secret, password: &SecretSlice<u8>) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(hash.expose().as_bytes());
+        context.update(password.expose_secret());
+        context.sign().as_ref().to_vec()
+    }
+
+    fn remember(&self, user: String, token: &[u8]) {
+        self.lock().insert(user, hmac::sign(&self.key, token));
+    }
+
+    /// Tokens are compared by digests of theirs, which takes the same time wherever they differ.
+    fn remembers(&self, user: &str, token: &[u8]) -> bool {
+        self.lock().get(user).is_some_and(|tag| hmac::verify(&self.key, token, tag.as_ref()).is_ok())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, hmac::Tag>> {
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,21 +190,10 @@ fn network(client: IpAddr) -> IpAddr {
     }
 }
 
-/// Checks a password on a thread of its own. The check goes on, and holds its permit, where the client gives up.
-async fn run(check: OwnedSemaphorePermit, password: SecretSlice<u8>, hash: Secret) -> Result<bool, Refusal> {
-    let (answer, answered) = oneshot::channel();
-    let work = move || {
-        let matches = bcrypt::verify(password.expose_secret(), hash.expose()).unwrap_or(false);
-        drop(check);
-        let _ = answer.send(matches);
-    };
-    std::thread::Builder::new().name("password".to_owned()).spawn(work).map_err(|_| Refusal::Busy)?;
-    answered.await.map_err(|_| Refusal::Busy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use hyper::header::HeaderValue;
     use std::net::Ipv4Addr;
 
@@ -247,12 +255,16 @@ mod tests {
         let (logins, users) = (Logins::new(), users());
         let login = basic("alice:correct horse: ж");
         assert_eq!(logins.admit(&users, &login, CLIENT).await, Ok(()));
-        let _busy = logins.checks.clone().acquire_owned().await.expect("open");
+        // Somebody else's check takes long.
+        let (release, long) = std::sync::mpsc::channel::<()>();
+        let mut busy = Box::pin(logins.checks.run(move || long.recv()));
+        assert!(busy.as_mut().now_or_never().is_none());
         assert_eq!(logins.admit(&users, &login, CLIENT).await, Ok(()));
         let stranger = basic("alice:guess");
         let waiting: Vec<_> = (0..=WAITING_LIMIT_PER_CLIENT).map(|_| Box::pin(logins.admit(&users, &stranger, CLIENT))).collect();
         let (first, ..) = futures_util::future::select_all(waiting).await;
         assert_eq!(first, Err(Refusal::Busy), "the ninth does not wait");
+        drop(release);
     }
 
     #[test]

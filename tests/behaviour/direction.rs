@@ -23,7 +23,7 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("journal", &["domain", "store"]),
     ("scheduler", &["assemble", "domain", "journal", "poll", "provider", "schedule", "store"]),
     ("exposition", &["domain", "storage", "store", "sums"]),
-    ("web", &["checked", "config", "secret"]),
+    ("web", &["blocking", "checked", "config", "secret"]),
     ("reload", &[]),
     ("server", &["domain", "exposition", "human", "reload", "store", "web"]),
     ("standin", &[]),
