@@ -1,15 +1,16 @@
 //! The daemon: scheduler, store, exposition and server put together. It is handed everything that it would open itself.
 
 use crate::assemble::Ready;
+use crate::blocking::Lane;
 use crate::exposition::Exposition;
 use crate::notify;
-use crate::reload::{Reloader, Request, Requests};
+use crate::reload::{Reloader, Requests};
 use crate::scheduler::Scheduler;
 use crate::server::pulse::{self, Pulse};
 use crate::server::{self, site::Site};
 use crate::storage::{Kept, Storage};
 use crate::store::{Moment, Observer, Store};
-use crate::web::Web;
+use crate::web::{self, Web};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -22,6 +23,11 @@ use tokio::sync::watch;
 const LAST_POLLS: Duration = Duration::from_secs(1);
 /// How long the end of the program waits for the storage.
 const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// How long the files of a reload may take to be read.
+const READING: Duration = Duration::from_secs(10);
+/// What the main thread has, which reads them at the start: a file that is good there must not end the program here.
+const READING_STACK: usize = 8 * 1024 * 1024;
 
 /// Reads the sources of the configuration again, or says in one line why they cannot be used.
 pub type Load = Arc<dyn Fn() -> Result<Vec<Ready>, String> + Send + Sync>;
@@ -87,7 +93,7 @@ impl Daemon {
             exposition: &exposition,
             storage: storage.as_deref(),
             pulse: &pulse,
-            reloading: Reloading { requests: reloads, load, web },
+            reloading: Reloading::new(reloads, load, web),
         };
         // In this order: who is to end begins nothing, and the first client finds every source. What is not done at the end, a reload
         // above all, is given up.
@@ -136,16 +142,19 @@ impl Polling<'_> {
         self.resume(sources, kept).await;
         let Self { scheduler, store, exposition, storage: _, pulse, mut reloading } = self;
         let mut telling = pin!(notify::run(store, pulse));
+        let mut watching = pin!(reloading.web.clone().watch());
         loop {
             // Only a reload completes and goes on; it is cancelled by nothing but the end.
-            let (request, loaded) = tokio::select! {
+            let read = tokio::select! {
                 never = telling.as_mut() => match never {},
+                never = watching.as_mut() => match never {},
                 never = scheduler.run() => match never {},
-                reload = reloading.next() => reload,
+                read = reloading.next() => read,
             };
-            let result = put_into_force(loaded, scheduler, exposition).await;
+            let hangs = matches!(read, Err(Unread::Hangs));
+            let result = reloading.put_into_force(read, scheduler, exposition).await;
             notify::ready();
-            request.answer(result);
+            if hangs { reloading.requests.answer_everybody(result) } else { reloading.requests.answer(result) }
         }
     }
 
@@ -163,47 +172,72 @@ impl Polling<'_> {
     }
 }
 
-/// Polls what was read instead of what was polled before, or stays with that, and tells how it went.
-async fn put_into_force(
-    loaded: Result<Vec<Ready>, String>,
-    scheduler: &mut Scheduler,
-    exposition: &Exposition,
-) -> Result<(), String> {
-    match loaded {
-        Ok(sources) => {
-            let count = sources.len();
-            scheduler.apply(sources).await;
-            exposition.reloaded(Some(Moment::now().wall));
-            tracing::info!(sources = count, "configuration reloaded");
-            Ok(())
-        }
-        Err(error) => {
-            exposition.reloaded(None);
-            tracing::error!(error, "configuration not reloaded; the old one stays");
-            Err(error)
-        }
-    }
+/// Why the files of a reload were not read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("{0}")]
+    Bad(String),
+    #[error(
+        "the configuration, or a file that it names, cannot be read within {} s; see whether its disk or its mount hangs, and reload again",
+        READING.as_secs()
+    )]
+    Hangs,
 }
 
-/// Reads files when asked to.
+/// Reads files when asked to, and puts them into force.
 struct Reloading {
     requests: Requests,
     load: Load,
     web: Arc<Web>,
+    /// Where files are read: they can lie on a disk that hangs, which is none of the polls' business. One reading at a time, so that
+    /// those that hang do not pile up.
+    files: Lane,
 }
 
 impl Reloading {
-    /// Waits for a request and reads everything again. Nothing is in force yet but the web configuration, which is read last.
-    async fn next(&mut self) -> (Request, Result<Vec<Ready>, String>) {
-        let request = self.requests.next().await;
+    fn new(requests: Requests, load: Load, web: Arc<Web>) -> Self {
+        Self { requests, load, web, files: Lane::new("reload", 1).with_stack(READING_STACK) }
+    }
+
+    /// Waits for a request and reads everything again. Nothing of it is in force yet.
+    async fn next(&mut self) -> Result<(Vec<Ready>, web::Reading), Unread> {
+        self.requests.next().await;
         notify::reloading();
         let (load, web) = (self.load.clone(), self.web.clone());
-        // Secrets can lie on a disk that hangs.
-        let read = tokio::task::spawn_blocking(move || {
-            let sources = load()?;
-            web.reload().map_err(|error| error.to_string())?;
+        let read = self.files.run(move || Ok((load()?, web.read())));
+        match tokio::time::timeout(READING, read).await {
+            Ok(read) => {
+                read.unwrap_or_else(|error| Err(format!("the configuration cannot be read: {error}"))).map_err(Unread::Bad)
+            }
+            Err(_) => Err(Unread::Hangs),
+        }
+    }
+
+    /// Serves and polls by what was read instead of what was in force before, or stays with that, and tells how it went.
+    async fn put_into_force(
+        &self,
+        read: Result<(Vec<Ready>, web::Reading), Unread>,
+        scheduler: &mut Scheduler,
+        exposition: &Exposition,
+    ) -> Result<(), String> {
+        let read = read.map_err(|error| error.to_string());
+        let good = read.and_then(|(sources, web)| {
+            self.web.put_into_force(web).map_err(|error| error.to_string())?;
             Ok(sources)
         });
-        (request, read.await.unwrap_or_else(|error| Err(error.to_string())))
+        match good {
+            Ok(sources) => {
+                let count = sources.len();
+                scheduler.apply(sources).await;
+                exposition.reloaded(Some(Moment::now().wall));
+                tracing::info!(sources = count, "configuration reloaded");
+                Ok(())
+            }
+            Err(error) => {
+                exposition.reloaded(None);
+                tracing::error!(error, "configuration not reloaded; the old one stays");
+                Err(error)
+            }
+        }
     }
 }

@@ -1,25 +1,39 @@
 //! Requests to read the configuration again, from a signal or over HTTP, and what becomes of them.
 //!
-//! It reads no file and applies nothing: the daemon does, one request after the other.
+//! It reads no file and applies nothing: the daemon does, in one round after the other. Everybody who has asked before a round begins
+//! is answered by it, so requests do not queue, however many there are.
 
-use tokio::sync::{mpsc, oneshot};
+use futures_util::FutureExt;
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
 
 /// Asks for reloads.
 #[derive(Clone)]
-pub struct Reloader(mpsc::Sender<Request>);
+pub struct Reloader {
+    wanted: Arc<Notify>,
+    rounds: watch::Receiver<Rounds>,
+}
 
 /// Where requests arrive.
-pub struct Requests(mpsc::Receiver<Request>);
+pub struct Requests {
+    wanted: Arc<Notify>,
+    rounds: watch::Sender<Rounds>,
+}
 
-/// One request, to be answered.
-pub struct Request(oneshot::Sender<Result<(), String>>);
+/// The rounds so far, counted.
+struct Rounds {
+    begun: u64,
+    answered: u64,
+    /// How the last one that was answered went.
+    result: Result<(), String>,
+}
 
 /// A way to ask, and its other end.
 #[must_use]
 pub fn channel() -> (Reloader, Requests) {
-    // Those who ask while a reload is under way wait for their own.
-    let (ask, answer) = mpsc::channel(1);
-    (Reloader(ask), Requests(answer))
+    let wanted = Arc::new(Notify::new());
+    let (tell, rounds) = watch::channel(Rounds { begun: 0, answered: 0, result: Ok(()) });
+    (Reloader { wanted: wanted.clone(), rounds }, Requests { wanted, rounds: tell })
 }
 
 impl Reloader {
@@ -28,26 +42,32 @@ impl Reloader {
     /// # Errors
     /// Why the old one stays, in one line.
     pub async fn reload(&self) -> Result<(), String> {
-        let ending = |()| "the program is ending".to_owned();
-        let (answer, answered) = oneshot::channel();
-        self.0.send(Request(answer)).await.map_err(|_| ending(()))?;
-        answered.await.map_err(|_| ending(()))?
+        let mut rounds = self.rounds.clone();
+        // A round that is under way may have read the files before they were changed.
+        let begun = rounds.borrow().begun;
+        self.wanted.notify_one();
+        let answered = rounds.wait_for(|rounds| rounds.answered > begun).await;
+        answered.map_or_else(|_| Err("the program is ending".to_owned()), |rounds| rounds.result.clone())
     }
 }
 
 impl Requests {
-    /// The next request; none ever where nobody can ask any more.
-    pub async fn next(&mut self) -> Request {
-        match self.0.recv().await {
-            Some(request) => request,
-            None => std::future::pending().await,
-        }
+    /// Waits until somebody asks, and begins a round.
+    pub async fn next(&mut self) {
+        self.wanted.notified().await;
+        self.rounds.send_modify(|rounds| rounds.begun += 1);
     }
-}
 
-impl Request {
-    /// Says how it went. Whoever asked may have stopped waiting.
-    pub fn answer(self, result: Result<(), String>) {
-        let _ = self.0.send(result);
+    /// Says how the round went to everybody who had asked before it began.
+    pub fn answer(&mut self, result: Result<(), String>) {
+        self.rounds.send_modify(|rounds| (rounds.answered, rounds.result) = (rounds.begun, result));
+    }
+
+    /// Says it to those, too, who have asked since: another round would go no better for them.
+    pub fn answer_everybody(&mut self, result: Result<(), String>) {
+        // Before they are answered, so that whoever asks from then on is not forgotten.
+        let _ = self.wanted.notified().now_or_never();
+        self.rounds.send_modify(|rounds| rounds.begun += 1);
+        self.answer(result);
     }
 }

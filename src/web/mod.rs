@@ -1,7 +1,7 @@
 //! The web configuration: who may connect and how, in the format that Prometheus exporters share.
 //!
-//! It owns TLS, basic authentication and the configured headers, and reads its files again once they change. It knows nothing of
-//! what is served.
+//! It owns TLS, basic authentication and the configured headers, and looks every second whether its files have changed. No request
+//! waits for a file. It knows nothing of what is served.
 
 mod file;
 mod login;
@@ -10,28 +10,48 @@ mod tests;
 mod tls;
 mod watch;
 
+use crate::blocking::Lane;
 use crate::checked::Problem;
 use crate::config::{ConfigError, yaml};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 pub(crate) use login::Refusal;
 use login::{Logins, Users};
 use rustls::ServerConfig;
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use watch::Watched;
 
-/// The web configuration in force. Whoever uses it gets what its files say by then.
+/// How often it is looked whether the files have changed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The web configuration in force. Whoever uses it gets what is in force by then, without touching a file.
 pub struct Web {
     path: Option<PathBuf>,
+    /// Held while it is copied or swapped, and never while a file is looked at.
     state: Mutex<State>,
+    readings: AtomicU64,
+    /// Where [`Web::watch`] looks at the files. Their disk can hang, and then there is one look that hangs.
+    files: Lane,
     logins: Logins,
 }
 
 #[derive(Default)]
 struct State {
-    watched: Watched,
+    /// The number of the reading that was used last, be it good or bad.
+    reading: u64,
+    watched: Arc<Watched>,
     settings: Arc<Settings>,
+}
+
+/// What the files said when they were read. None of it is in force.
+pub struct Reading {
+    number: u64,
+    watched: Watched,
+    settings: Result<Settings, ConfigError>,
 }
 
 /// What one reading of the files says. By default: plain HTTP for everybody.
@@ -50,8 +70,14 @@ impl Web {
     /// # Errors
     /// The first problem, with the place and the mend.
     pub fn open(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let web = Self { path: path.map(Path::to_owned), state: Mutex::default(), logins: Logins::new() };
-        web.reload()?;
+        let web = Self {
+            path: path.map(Path::to_owned),
+            state: Mutex::default(),
+            readings: AtomicU64::new(0),
+            files: Lane::new("web", 1),
+            logins: Logins::new(),
+        };
+        web.put_into_force(web.read())?;
         let settings = web.current();
         if settings.tls.is_none() && !settings.users.is_empty() {
             tracing::warn!(
@@ -61,35 +87,66 @@ impl Web {
         Ok(web)
     }
 
-    /// Reads the files again. A bad one leaves in force what was read before, and so does one that would serve without the TLS
-    /// or the users that there were: half-written files must open no door.
+    /// Reads the files. It blocks, for as long as their disk likes.
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        let number = self.readings.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut watched = Watched::default();
+        let settings = self.path.as_deref().map_or_else(|| Ok(Settings::default()), |path| Settings::read(path, &mut watched));
+        Reading { number, watched, settings }
+    }
+
+    /// Serves by what was read from now on. A bad reading leaves in force what there was before, and so does one that would serve
+    /// without the TLS or the users that there were: half-written files must open no door. One that began before another that was
+    /// used already says nothing new, and is dropped.
     ///
     /// # Errors
     /// As [`Web::open`].
-    pub fn reload(&self) -> Result<(), ConfigError> {
-        self.read(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn read(&self, state: &mut State) -> Result<(), ConfigError> {
+    pub fn put_into_force(&self, Reading { number, watched, settings }: Reading) -> Result<(), ConfigError> {
         let Some(path) = &self.path else { return Ok(()) };
-        let mut watched = Watched::default();
-        let settings = Settings::read(path, &mut watched).and_then(|settings| settings.closed_as(&state.settings, path));
+        let mut state = self.lock();
+        if number < state.reading {
+            return Ok(());
+        }
         // What is bad is not read again either until it changes.
-        state.watched = watched;
-        state.settings = Arc::new(settings?);
+        (state.reading, state.watched) = (number, Arc::new(watched));
+        state.settings = Arc::new(settings?.closed_as(&state.settings, path)?);
         Ok(())
     }
 
-    /// What is in force, read again where a file has changed.
-    pub(crate) fn current(&self) -> Arc<Settings> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.watched.changed() {
-            match self.read(&mut state) {
-                Ok(()) => tracing::info!("the web configuration has changed and is in force"),
-                Err(error) => tracing::warn!(%error, "the web configuration has changed and cannot be used; the old one stays"),
+    /// Looks every second whether a file has changed, and puts it into force: a second after the change, and the time that reading it
+    /// takes. While the disk hangs, what was in force stays. Without files there is nothing to look at, and nothing is woken.
+    pub async fn watch(self: Arc<Self>) -> Infallible {
+        if self.path.is_none() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let web = self.clone();
+            match self.files.run(move || web.look()).await {
+                Ok(None) => {}
+                Ok(Some(Ok(()))) => tracing::info!("the web configuration has changed and is in force"),
+                Ok(Some(Err(error))) => {
+                    tracing::warn!(%error, "the web configuration has changed and cannot be used; the old one stays");
+                }
+                Err(error) => tracing::debug!(%error, "cannot look whether the web configuration has changed"),
             }
         }
-        state.settings.clone()
+    }
+
+    /// Puts the files into force if one of them has changed. It blocks as [`Web::read`] does.
+    fn look(&self) -> Option<Result<(), ConfigError>> {
+        let watched = self.lock().watched.clone();
+        watched.changed().then(|| self.put_into_force(self.read()))
+    }
+
+    /// What is in force.
+    pub(crate) fn current(&self) -> Arc<Settings> {
+        self.lock().settings.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a request with these headers pass.

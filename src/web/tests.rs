@@ -1,6 +1,7 @@
 //! Web configurations that are good, and the exact message for each that is not.
 
 use super::*;
+use futures_util::FutureExt;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
@@ -273,7 +274,7 @@ fn a_change_that_is_bad_or_opens_a_door_leaves_the_old_in_force() {
     let path = directory.path().join("web.yml");
     let change = |text: &str| {
         std::fs::write(&path, text).expect("a file");
-        web.reload().map_err(|error| error.to_string().replace(&format!("{}/", directory.path().display()), ""))
+        web.put_into_force(web.read()).map_err(|error| error.to_string().replace(&format!("{}/", directory.path().display()), ""))
     };
     let cases = [
         (
@@ -291,18 +292,91 @@ fn a_change_that_is_bad_or_opens_a_door_leaves_the_old_in_force() {
     assert!(!Arc::ptr_eq(&before, &web.current()));
 }
 
-#[test]
-fn files_are_read_again_once_they_change() {
+/// Lets the watcher look once, which it does within a second.
+async fn look(web: &Arc<Web>) {
+    let mut watching = Box::pin(web.clone().watch());
+    // Looks are counted by the slot that each takes.
+    let looked = async {
+        tokio::time::sleep(PAUSE * 3 / 2).await;
+        let _ = web.files.run(|| ()).await;
+    };
+    tokio::select! {
+        never = watching.as_mut() => match never {},
+        () = looked => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_are_read_again_once_they_change() {
     let directory = directory();
-    let web = open(&directory, TLS).expect("good");
+    let web = Arc::new(open(&directory, TLS).expect("good"));
     let first = web.current();
+    look(&web).await;
     assert!(Arc::ptr_eq(&first, &web.current()), "nothing has changed");
     let key = directory.path().join("good.key");
     let good = std::fs::read(&key).expect("a file");
     std::fs::copy(directory.path().join("other.key"), &key).expect("a copy");
+    look(&web).await;
     assert!(Arc::ptr_eq(&first, &web.current()), "the new key is not the certificate's");
     std::fs::remove_file(&key).expect("gone");
+    look(&web).await;
     assert!(Arc::ptr_eq(&first, &web.current()), "a key that is gone");
     std::fs::write(&key, good).expect("a file");
+    assert!(Arc::ptr_eq(&first, &web.current()), "not at once");
+    look(&web).await;
     assert!(!Arc::ptr_eq(&first, &web.current()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_disk_hangs_what_was_in_force_is_there_at_once_and_one_look_waits() {
+    let directory = directory();
+    let web = Arc::new(open(&directory, &format!("basic_auth_users: {{alice: {HASH}}}\n")).expect("good"));
+    let first = web.current();
+    // A look that does not return.
+    let (release, hang) = std::sync::mpsc::channel::<()>();
+    let mut hanging = Box::pin(web.files.run(move || hang.recv()));
+    assert!(hanging.as_mut().now_or_never().is_none());
+    std::fs::write(directory.path().join("web.yml"), format!("basic_auth_users: {{bob: {HASH}}}\n")).expect("a file");
+    let mut watching = Box::pin(web.clone().watch());
+    for _ in 0..100 {
+        let a_while = tokio::time::timeout(PAUSE, watching.as_mut()).await;
+        assert!(a_while.is_err() && Arc::ptr_eq(&first, &web.current()));
+        let login = web.admit(&first, &HeaderMap::new(), [127, 0, 0, 1].into()).now_or_never();
+        assert_eq!(login, Some(Err(Refusal::Unauthorized)));
+    }
+    // What a reload has read meanwhile counts, and a look that began before it does not undo it.
+    let late = web.read();
+    std::fs::write(directory.path().join("web.yml"), format!("basic_auth_users: {{eve: {HASH}}}\n")).expect("a file");
+    web.put_into_force(web.read()).expect("good");
+    let reloaded = web.current();
+    web.put_into_force(late).expect("nothing new");
+    assert!(Arc::ptr_eq(&reloaded, &web.current()) && !Arc::ptr_eq(&first, &reloaded));
+    drop((watching, release, hanging));
+    look(&web).await;
+    assert!(Arc::ptr_eq(&reloaded, &web.current()), "nothing has changed since");
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicU64);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_files_nothing_is_woken() {
+    let directory = directory();
+    let (without, with) = (Arc::new(Web::open(None).expect("no file")), Arc::new(open(&directory, TLS).expect("good")));
+    let mut woken = Vec::new();
+    for web in [without, with] {
+        let count = Arc::new(Woken::default());
+        let mut watching = Box::pin(web.watch());
+        assert!(watching.as_mut().poll(&mut std::task::Context::from_waker(&count.clone().into())).is_pending());
+        tokio::time::sleep(PAUSE * 3600).await;
+        woken.push(count.0.load(Ordering::Relaxed));
+    }
+    assert_eq!(woken, [0, 1]);
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 /// A daemon without sources or a storage, and the way to reload it.
-fn daemon(listeners: Vec<TcpListener>) -> (Daemon, Reloader) {
+pub(crate) fn daemon(listeners: Vec<TcpListener>) -> (Daemon, Reloader) {
     let (reloader, reloads) = reload::channel();
     let daemon = Daemon {
         sources: Vec::new(),
@@ -26,7 +26,7 @@ fn daemon(listeners: Vec<TcpListener>) -> (Daemon, Reloader) {
     (daemon, reloader)
 }
 
-async fn listener() -> TcpListener {
+pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a port")
 }
 

@@ -14,6 +14,7 @@ mod ending;
 mod generated;
 mod golden;
 mod grafana;
+mod hanging;
 mod http;
 mod kept;
 mod lies;
