@@ -19,6 +19,8 @@ mod listen;
 pub mod log;
 pub mod notify;
 pub mod poll;
+#[cfg(test)]
+mod properties;
 pub mod provider;
 pub mod reload;
 pub mod schedule;

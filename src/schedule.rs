@@ -148,7 +148,6 @@ fn times(duration: Duration, factor: u32) -> Duration {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
 
     fn secs(n: u64) -> Duration {
         Duration::from_secs(n)
@@ -236,7 +235,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(crate::properties::config())]
         #[test]
         fn the_next_poll_is_after_this_one_and_within_bounds(
             interval in 1_u64..100_000, lateness in 0_u64..1000, took in 0_u64..100, jitter in 0.0..1.0_f64,

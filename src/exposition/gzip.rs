@@ -68,7 +68,6 @@ fn deflate(plain: &[u8], flush: FlushCompress, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
     use std::io::Read;
 
     fn unzip(parts: &[&[u8]]) -> Vec<u8> {
@@ -88,7 +87,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(crate::properties::config())]
         #[test]
         fn two_parts_are_one_stream(first in proptest::collection::vec(any::<u8>(), 0..5000), second in proptest::collection::vec(any::<u8>(), 0..500)) {
             let opening = Opening::new(&first);

@@ -126,7 +126,6 @@ pub(super) fn said(value: &serde_json::Value) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
 
     #[test]
     fn reads_numbers_and_texts_that_hold_one() {
@@ -154,7 +153,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+        #![proptest_config(crate::properties::config())]
 
         #[test]
         fn a_number_and_a_text_are_the_same_figure(whole in 0_u64..1_u64 << 60, fraction in "[0-9]{1,17}", exponent in -30..30_i32) {
