@@ -17,7 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 /// How many redirects within one origin are followed.
@@ -232,7 +232,7 @@ async fn read(mut response: reqwest::Response) -> Result<Response, Failure> {
             decoded => decoded.unwrap_or_default(),
         },
     };
-    Ok(Response { status, retry_after, body })
+    Ok(Response { status, retry_after, body, received: Instant::now() })
 }
 
 /// Reads the body as it comes over the wire. What came before a failure stays in `body`.

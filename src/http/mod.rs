@@ -12,7 +12,7 @@ use crate::domain::{Failure, Reason, RetryAfter};
 use futures_util::future::BoxFuture;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use url::Url;
 
 pub use reqwest::StatusCode;
@@ -75,6 +75,8 @@ pub struct Response {
     pub retry_after: Option<RetryAfter>,
     /// Decompressed, at most [`BODY_LIMIT`] bytes.
     pub body: Vec<u8>,
+    /// When it had come, by the clock of the [`Http`] that sent the request. Whoever reads responses needs no clock of its own.
+    pub received: Instant,
 }
 
 impl Response {

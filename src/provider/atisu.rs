@@ -141,7 +141,7 @@ mod tests {
 
     fn poll(status: u16, body: &str) -> Result<Vec<Reading>, (Reason, String)> {
         let status = StatusCode::from_u16(status).expect("a status");
-        let answer = parse(&Response { status, retry_after: None, body: body.as_bytes().to_vec() });
+        let answer = parse(&Response { status, retry_after: None, body: body.as_bytes().to_vec(), received: std::time::Instant::now() });
         answer.map(|a| a.readings).map_err(|f| (f.reason, f.detail))
     }
 

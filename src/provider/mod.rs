@@ -1,7 +1,8 @@
 //! The providers: what each is asked, and how its answers are read.
 //!
-//! A provider turns its settings into requests and bytes into readings. It knows nothing of metrics, of time and of logs; what
-//! it sends, it sends through the [`Http`] it is handed. A new provider is one new file here and its name in the table below.
+//! A provider turns its settings into requests and bytes into readings. It knows nothing of metrics and of logs, and it reads no
+//! clock; what it sends, it sends through the [`Http`] it is handed. A new provider is one new file here and its name in the
+//! table below.
 
 mod figure;
 mod settings;

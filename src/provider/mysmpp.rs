@@ -156,7 +156,7 @@ mod tests {
 
     fn poll(status: u16, body: &str) -> Result<Answer, (Reason, String)> {
         let status = StatusCode::from_u16(status).expect("a status");
-        parse(&Response { status, retry_after: None, body: body.as_bytes().to_vec() }).map_err(|f| (f.reason, f.detail))
+        parse(&Response { status, retry_after: None, body: body.as_bytes().to_vec(), received: std::time::Instant::now() }).map_err(|f| (f.reason, f.detail))
     }
 
     fn money(currency: &str, amount: f64) -> Reading {
