@@ -85,15 +85,6 @@ impl Response {
     pub fn failure(&self, reason: Reason, detail: impl Into<String>) -> Failure {
         Failure { reason, detail: detail.into(), retry_after: self.retry_after }
     }
-
-    /// The failure that the status alone means, if any. `said` is the provider's own text, empty where there is none.
-    #[must_use]
-    pub fn status_failure(&self, said: &str) -> Option<Failure> {
-        let reason = reason_of_status(self.status)?;
-        let status = self.status.as_u16();
-        let detail = if said.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {said}") };
-        Some(self.failure(reason, detail))
-    }
 }
 
 /// What a status means; nothing for 2xx.

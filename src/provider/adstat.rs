@@ -5,17 +5,19 @@
 mod session;
 
 use super::Provider;
-use super::figure::{Figure, Identifier, identifier, json, said};
+use super::answer::Refusals;
+use super::document::Document;
+use super::found::Found;
 use super::settings::{Build, Endpoint, required};
 use crate::checked::Problem;
-use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
-use crate::http::{Http, Response};
+use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading};
+use crate::http::Http;
 use crate::secret::{Secret, SecretRef};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use session::Access;
+use session::{Access, Calls};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use url::Url;
 
@@ -89,9 +91,9 @@ pub(super) struct Adstat {
 impl Provider for Adstat {
     fn poll<'a>(&'a self, http: &'a dyn Http) -> BoxFuture<'a, Result<Answer, Failure>> {
         async move {
-            self.access.open(http, &self.base).await?;
+            let calls = self.access.open(http, &self.base).await?;
             // Both to their ends: a renewal that one of them has begun must not be thrown away.
-            let (dashboard, accounts) = join(self.dashboard(http), self.accounts(http)).await;
+            let (dashboard, accounts) = join(self.dashboard(&calls), self.accounts(&calls)).await;
             let (mut readings, accounts) = (dashboard?, accounts?);
             readings.extend(accounts.into_iter().flat_map(|account| account.readings(&self.account_currency)));
             Ok(Answer::new(readings))
@@ -105,107 +107,86 @@ impl Provider for Adstat {
 }
 
 impl Adstat {
-    async fn dashboard(&self, http: &dyn Http) -> Result<Vec<Reading>, Failure> {
-        let dashboard: Dashboard = self.get(http, &["dashboard", "balances"], Ok).await?;
-        let part = |kind, sum: Sum| {
-            let currency = Label::currency(identifier(sum.currency).as_str());
-            Reading::Amount(Amount { kind, account: Label::default(), currency, amount: sum.amount.0 })
+    async fn dashboard(&self, calls: &Calls<'_>) -> Result<Vec<Reading>, Failure> {
+        calls.get(&["dashboard", "balances"], dashboard).await
+    }
+
+    async fn accounts(&self, calls: &Calls<'_>) -> Result<Vec<Account>, Failure> {
+        let Some(uids) = &self.accounts else {
+            return calls.get(&["accounts", "telegram", "names"], all_accounts).await;
         };
-        Ok(vec![
-            part(AmountKind::Available, dashboard.available),
-            part(AmountKind::Active, dashboard.active),
-            part(AmountKind::Total, dashboard.total),
-        ])
-    }
-
-    async fn accounts(&self, http: &dyn Http) -> Result<Vec<Account>, Failure> {
-        match &self.accounts {
-            None => self.get(http, &["accounts", "telegram", "names"], distinct).await,
-            Some(uids) => {
-                // One after the other: the provider's rate limits are unknown.
-                let mut accounts = Vec::with_capacity(uids.len());
-                for uid in uids {
-                    accounts.push(self.account(http, uid).await?);
-                }
-                Ok(accounts)
-            }
+        // One after the other: the provider's rate limits are unknown.
+        let mut accounts = Vec::with_capacity(uids.len());
+        for uid in uids {
+            accounts.push(calls.get(&["accounts", "telegram", uid.as_str()], |document| asked_account(document, uid)).await?);
         }
-    }
-
-    async fn account(&self, http: &dyn Http, uid: &str) -> Result<Account, Failure> {
-        let asked = |account: Account| {
-            let same = account.uid.0.as_str() == uid.trim();
-            if same { Ok(account) } else { Err(format!("asked for account \"{uid}\", told of \"{}\"", account.uid.0)) }
-        };
-        self.get(http, &["accounts", "telegram", uid], asked).await
-    }
-
-    /// Reads one resource and checks it.
-    async fn get<T: serde::de::DeserializeOwned>(
-        &self,
-        http: &dyn Http,
-        path: &[&str],
-        check: impl FnOnce(T) -> Result<T, String>,
-    ) -> Result<T, Failure> {
-        let response = self.access.get(http, &self.base, &resource(&self.base, path)).await?;
-        if let Some(failure) = response.status_failure(&detail(&response)) {
-            return Err(failure);
-        }
-        json(&response.body).and_then(check).map_err(|error| response.failure(Reason::Decode, error))
+        Ok(accounts)
     }
 }
 
-#[derive(Deserialize)]
-struct Dashboard {
-    active: Sum,
-    available: Sum,
-    total: Sum,
-}
-
-#[derive(Deserialize)]
-struct Sum {
-    amount: Figure,
-    currency: Option<Identifier>,
+fn dashboard(document: &Document) -> Result<Vec<Reading>, String> {
+    let dashboard = document.whole().object()?;
+    let part = |kind, key| {
+        let sum = dashboard.required(key)?.object()?;
+        let currency = Label::currency(sum.label("currency")?.as_str());
+        let amount = sum.required("amount")?.figure()?;
+        Ok(Reading::Amount(Amount { kind, account: Label::default(), currency, amount }))
+    };
+    [(AmountKind::Available, "available"), (AmountKind::Active, "active"), (AmountKind::Total, "total")]
+        .into_iter()
+        .map(|(kind, key)| part(kind, key))
+        .collect()
 }
 
 /// `mode` and `is_audience_allowed` are left alone: the documentation calls them internal.
-#[derive(Deserialize)]
 struct Account {
-    #[serde(rename = "account_uid")]
-    uid: Identifier,
-    name: Option<Identifier>,
-    balance: Figure,
+    uid: Label,
+    name: Option<Label>,
+    balance: f64,
 }
 
 impl Account {
+    fn read(found: &Found<'_>) -> Result<Self, String> {
+        let account = found.object()?;
+        let uid = account.required("account_uid")?;
+        let (uid, empty) = (uid.identifier()?, uid.wrong("an identifier"));
+        // An empty one would label the account as the source itself.
+        if uid.is_empty() {
+            return Err(empty);
+        }
+        let name = account.get("name").map(|name| name.identifier()).transpose()?;
+        Ok(Self { uid, name, balance: account.required("balance")?.figure()? })
+    }
+
     fn readings(self, currency: &Label) -> Vec<Reading> {
-        let account = self.uid.0;
-        let name = self.name.map(|name| Reading::AccountName { account: account.clone(), name: name.0 });
-        let amount = Amount { kind: AmountKind::Available, account, currency: currency.clone(), amount: self.balance.0 };
+        let account = self.uid;
+        let name = self.name.map(|name| Reading::AccountName { account: account.clone(), name });
+        let amount = Amount { kind: AmountKind::Available, account, currency: currency.clone(), amount: self.balance };
         std::iter::once(Reading::Amount(amount)).chain(name).collect()
     }
 }
 
-/// Refuses a list in which an account has no identifier, which is how the source itself is labelled, or two balances.
-fn distinct(accounts: Vec<Account>) -> Result<Vec<Account>, String> {
+/// Reads the list of all accounts, in which no account may have two balances.
+fn all_accounts(document: &Document) -> Result<Vec<Account>, String> {
+    let found = document.whole().list()?;
+    let accounts = found.iter().map(Account::read).collect::<Result<Vec<_>, _>>()?;
     let mut balances = BTreeMap::new();
-    for account in &accounts {
-        let uid = &account.uid.0;
-        if uid.is_empty() {
-            return Err("an account has an empty account_uid".to_owned());
-        }
-        let first = *balances.entry(uid).or_insert(account.balance);
-        if first != account.balance {
-            return Err(format!("two balances for the account \"{uid}\""));
+    for (i, account) in accounts.iter().enumerate() {
+        let first = *balances.entry(&account.uid).or_insert(account.balance);
+        if first.partial_cmp(&account.balance) != Some(Ordering::Equal) {
+            return Err(format!("[{i}].balance: not the balance that an earlier row states for the same account"));
         }
     }
     Ok(accounts)
 }
 
-/// The provider's own words in an error: `detail` is a text or a list.
-fn detail(response: &Response) -> String {
-    json::<Value>(&response.body).ok().and_then(|document| document.get("detail").map(said)).unwrap_or_default()
+fn asked_account(document: &Document, asked: &str) -> Result<Account, String> {
+    let account = Account::read(&document.whole())?;
+    if account.uid == Label::new(asked) { Ok(account) } else { Err(format!("account_uid: not the account {asked}, which was asked for")) }
 }
+
+/// Errors are explained by `detail`, a text or a list.
+const REFUSALS: Refusals = Refusals { explained_by: &["detail"], ..Refusals::BY_STATUS };
 
 /// The address of a resource below the base, whose query it keeps.
 fn resource(base: &Url, path: &[&str]) -> Url {
@@ -225,16 +206,60 @@ mod tests {
         assert!(Endpoint::parse(DEFAULT_URL).is_ok());
     }
 
+    /// What is read of a document, with the reason of a failure's text left out.
+    fn read<T>(body: &str, take: impl FnOnce(&Document) -> Result<T, String>) -> Result<T, String> {
+        Document::read(body.as_bytes()).map_err(|unreadable| unreadable.detail).and_then(|document| take(&document))
+    }
+
+    /// Identifier and balance of all accounts.
+    fn accounts(body: &str) -> Result<Vec<(String, f64)>, String> {
+        read(body, all_accounts).map(|accounts| accounts.into_iter().map(|a| (a.uid.to_string(), a.balance)).collect())
+    }
+
     #[test]
     fn one_account_cannot_have_two_balances() {
-        let names = |body: &str| json::<Vec<Account>>(body.as_bytes()).and_then(distinct).map(|accounts| accounts.len());
-        assert_eq!(names(r#"[{"account_uid":"A","balance":1},{"account_uid":"A","balance":"1.0"}]"#), Ok(2));
+        let equal = accounts(r#"[{"account_uid":"A","balance":1},{"account_uid":"A","balance":"1.0"}]"#);
+        assert_eq!(equal.map(|accounts| accounts.len()), Ok(2));
         assert_eq!(
-            names(r#"[{"account_uid":"A","balance":1},{"account_uid":"A","balance":2}]"#),
-            Err("two balances for the account \"A\"".to_owned())
+            accounts(r#"[{"account_uid":"A","balance":1},{"account_uid":"A ","balance":2}]"#),
+            Err("[1].balance: not the balance that an earlier row states for the same account".to_owned())
         );
-        assert_eq!(names(r#"[{"account_uid":" ","balance":1}]"#), Err("an account has an empty account_uid".to_owned()));
-        assert!(names(r#"[{"account_uid":"A"}]"#).is_err());
-        assert_eq!(names("[]"), Ok(0));
+        assert_eq!(accounts("[]"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn an_account_needs_an_identifier_and_a_balance() {
+        let nameless = "[0].account_uid: expected an identifier; found an empty text".to_owned();
+        assert_eq!(accounts(r#"[{"account_uid":" ","balance":1}]"#), Err(nameless));
+        assert_eq!(accounts(r#"[{"account_uid":"A"}]"#), Err("[0].balance is missing".to_owned()));
+    }
+
+    #[test]
+    fn accounts_with_long_numbers_stay_apart() {
+        let two = r#"[{"account_uid":123456789012345678901,"balance":1},{"account_uid":123456789012345678902,"balance":1}]"#;
+        let apart = [("123456789012345678901".to_owned(), 1.0), ("123456789012345678902".to_owned(), 1.0)];
+        assert_eq!(accounts(two), Ok(apart.to_vec()));
+        for uid in ["1e3", "1.0", "12345678901234567890.0"] {
+            assert!(accounts(&format!(r#"[{{"account_uid":{uid},"balance":1}}]"#)).is_err(), "{uid}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_never_read_as_an_object() {
+        for body in [
+            r#"[[1,"EUR"],[50,"EUR"],[51,"EUR"]]"#,
+            r#"{"active":[1,"EUR"],"available":[50,"EUR"],"total":[51,"EUR"]}"#,
+            r#"{"active":{"amount":[1]},"available":{"amount":50},"total":{"amount":51}}"#,
+            r#"[{"active":{"amount":1},"available":{"amount":50},"total":{"amount":51}}]"#,
+        ] {
+            assert!(read(body, dashboard).is_err(), "{body}");
+        }
+        for body in [r#"[["A","One",5]]"#, r#"[[["A","One",5]]]"#, r#"{"0":{"account_uid":"A","balance":5}}"#, r#"["A","One",5]"#] {
+            assert!(accounts(body).is_err(), "{body}");
+        }
+        let asked = |body: &str| read(body, |document| asked_account(document, "A"));
+        assert!(asked(r#"["A","One",5]"#).is_err());
+        assert!(asked(r#"[{"account_uid":"A","balance":5}]"#).is_err());
+        assert!(asked(r#"{"account_uid":"A","balance":5}"#).is_ok());
     }
 }

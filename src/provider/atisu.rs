@@ -4,7 +4,9 @@
 //! more try on a reset connection.
 
 use super::Provider;
-use super::figure::{Figure, Identifier, identifier, json, said};
+use super::answer::{self, Refusals};
+use super::document::Document;
+use super::found::Object;
 use super::settings::{Build, Endpoint};
 use crate::checked::Problem;
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason, Wallet, WalletKind};
@@ -14,7 +16,6 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use url::Url;
 
 const DEFAULT_URL: &str = "https://api.ati.su/v1.0/balance";
@@ -65,84 +66,60 @@ impl Provider for Atisu {
     }
 }
 
-/// Only `balance` is required: the documentation's own example lacks fields that its model lists.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Balance {
-    #[serde(rename = "balance")]
-    figure: Figure,
-    wallet_id: Option<Identifier>,
-    contact_id: Option<Identifier>,
-    department_id: Option<Identifier>,
-    firm_id: Option<Identifier>,
-    is_common_wallet: Option<bool>,
-    is_department_wallet: Option<bool>,
-    is_personal_wallet: Option<bool>,
-    operations_forbidden: Option<bool>,
-}
-
-/// Sibling methods of the API capitalise the keys.
-#[derive(Default, Deserialize)]
-struct Refusal {
-    #[serde(alias = "Error", default)]
-    error: Value,
-    #[serde(alias = "Reason", default)]
-    reason: Value,
-}
-
 fn parse(response: &Response) -> Result<Answer, Failure> {
-    let refusal: Refusal = json(&response.body).unwrap_or_default();
-    let told: Vec<String> = [said(&refusal.error), said(&refusal.reason)].into_iter().filter(|text| !text.is_empty()).collect();
-    if let Some(failure) = response.status_failure(&told.join(": ")) {
-        return Err(failure);
-    }
-    let balance: Balance = json(&response.body).map_err(|error| response.failure(Reason::Decode, error))?;
-    Ok(Answer::new(readings(balance)))
+    let document = answer::document(response, &REFUSALS)?;
+    readings(&document).map(Answer::new).map_err(|error| response.failure(Reason::Decode, error))
 }
 
-fn readings(balance: Balance) -> Vec<Reading> {
-    let kind = wallet_kind(&balance);
-    let account = identifier(balance.wallet_id);
+const REFUSALS: Refusals = Refusals { explained_by: &["reason"], ..Refusals::BY_STATUS };
+
+/// Only `balance` is required: the documentation's own example lacks fields that its model lists.
+fn readings(document: &Document) -> Result<Vec<Reading>, String> {
+    let balance = document.whole().object()?;
+    let account = balance.label("walletId")?;
     let mut readings = vec![
         Reading::Amount(Amount {
             kind: AmountKind::Available,
             account: account.clone(),
             currency: Label::new(CURRENCY),
-            amount: balance.figure.0,
+            amount: balance.required("balance")?.figure()?,
         }),
         Reading::Wallet(Wallet {
             account: account.clone(),
-            kind,
-            contact_id: identifier(balance.contact_id),
-            department_id: identifier(balance.department_id),
-            firm_id: identifier(balance.firm_id),
+            kind: wallet_kind(&balance)?,
+            contact_id: balance.label("contactId")?,
+            department_id: balance.label("departmentId")?,
+            firm_id: balance.label("firmId")?,
         }),
     ];
-    readings.extend(balance.operations_forbidden.map(|forbidden| Reading::OperationsForbidden { account, forbidden }));
-    readings
+    if let Some(forbidden) = balance.get("operationsForbidden") {
+        readings.push(Reading::OperationsForbidden { account, forbidden: forbidden.flag()? });
+    }
+    Ok(readings)
 }
 
 /// The one kind that the answer names.
-fn wallet_kind(balance: &Balance) -> Option<WalletKind> {
-    let named = [
-        (balance.is_common_wallet, WalletKind::Common),
-        (balance.is_department_wallet, WalletKind::Department),
-        (balance.is_personal_wallet, WalletKind::Personal),
-    ];
-    let mut kinds = named.into_iter().filter(|(named, _)| *named == Some(true)).map(|(_, kind)| kind);
-    let first = kinds.next()?;
-    kinds.next().is_none().then_some(first)
+fn wallet_kind(balance: &Object<'_>) -> Result<Option<WalletKind>, String> {
+    let mut named = Vec::new();
+    for (key, kind) in [
+        ("isCommonWallet", WalletKind::Common),
+        ("isDepartmentWallet", WalletKind::Department),
+        ("isPersonalWallet", WalletKind::Personal),
+    ] {
+        if balance.get(key).map_or(Ok(false), |found| found.flag())? {
+            named.push(kind);
+        }
+    }
+    Ok(if let [kind] = named[..] { Some(kind) } else { None })
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::provider::answer::tests::response;
     use super::*;
-    use crate::http::StatusCode;
 
     fn poll(status: u16, body: &str) -> Result<Vec<Reading>, (Reason, String)> {
-        let status = StatusCode::from_u16(status).expect("a status");
-        let answer = parse(&Response { status, retry_after: None, body: body.as_bytes().to_vec(), received: std::time::Instant::now() });
-        answer.map(|a| a.readings).map_err(|f| (f.reason, f.detail))
+        parse(&response(status, body)).map(|answer| answer.readings).map_err(|failure| (failure.reason, failure.detail))
     }
 
     fn atis(account: &str, amount: f64) -> Reading {
@@ -196,8 +173,35 @@ mod tests {
     }
 
     #[test]
+    fn an_error_beside_a_balance_is_an_error() {
+        for body in [r#"{"balance":0,"error":"down"}"#, r#"{"Error":"down","balance":0}"#, r#"{"balance":0,"errors":["down"]}"#] {
+            assert_eq!(poll(200, body), Err((Reason::Rejected, "down".to_owned())), "{body}");
+        }
+        let nothing = r#"{"balance":1,"error":null,"Error":"","Reason":"all is well"}"#;
+        assert_eq!(poll(200, nothing), Ok(vec![atis("", 1.0), wallet("", None, [""; 3])]));
+    }
+
+    #[test]
+    fn identifiers_keep_their_digits_or_are_no_answer() {
+        let body = r#"{"balance":1,"walletId":123456789012345678901,"contactId":18446744073709551616,"firmId":"007"}"#;
+        let ids = ["18446744073709551616", "", "007"];
+        assert_eq!(poll(200, body), Ok(vec![atis("123456789012345678901", 1.0), wallet("123456789012345678901", None, ids)]));
+        for id in ["1e3", "1.0", "1.5", "true", "[1]"] {
+            for key in ["walletId", "contactId", "departmentId", "firmId"] {
+                let body = format!(r#"{{"balance":1,"{key}":{id}}}"#);
+                assert_eq!(poll(200, &body).map_err(|e| e.0), Err(Reason::Decode), "{body}");
+            }
+        }
+    }
+
+    #[test]
     fn a_lie_is_a_reason() {
         for lie in [
+            "[1]",
+            "[0.5,0,0,0,false,false,true,false,0]",
+            r#"{"balance":[1]}"#,
+            r#"{"balance":1,"x":1e400}"#,
+            r#"{"balance":1,"operationsForbidden":0}"#,
             "{}",
             "",
             "null",

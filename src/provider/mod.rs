@@ -1,10 +1,15 @@
 //! The providers: what each is asked, and how its answers are read.
 //!
-//! A provider turns its settings into requests and bytes into readings. It knows nothing of metrics and of logs, and it reads no
-//! clock; what it sends, it sends through the [`Http`] it is handed. A new provider is one new file here and its name in the
+//! A provider turns its settings into requests and responses into readings. It knows nothing of metrics and of logs, and it reads
+//! no clock; what it sends, it sends through the [`Http`] it is handed. A new provider is one new file here and its name in the
 //! table below.
+//!
+//! Every answer takes the same way: [`answer`] has its body read by [`document`], once and whole, and looks for an error and at
+//! the status; the provider takes the figures out of the document by hand, through [`found`].
 
-mod figure;
+mod answer;
+mod document;
+mod found;
 mod settings;
 
 use crate::checked::Problem;

@@ -1,10 +1,11 @@
 //! MySMPP / webcom.mobi, an SMS gateway: `POST balance.php`, one call a poll.
 //!
-//! The documentation's table and its example disagree on types and on the name of the count; both are accepted. Sibling
-//! gateways report errors under status 200, so `error` is looked for first, whatever the status.
+//! The documentation's table and its example disagree on types and on the name of the count; both are accepted.
 
 use super::Provider;
-use super::figure::{Figure, Identifier, identifier, json, said};
+use super::answer::{self, Refusals};
+use super::document::{Document, Value};
+use super::found::{Found, Object};
 use super::settings::{Build, Endpoint, required};
 use crate::checked::Problem;
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
@@ -12,8 +13,6 @@ use crate::http::{Http, Request, Response};
 use crate::secret::{Secret, SecretRef};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde::de::{Deserialize, Deserializer, Error};
-use serde_json::Value;
 use url::Url;
 
 const DEFAULT_URL: &str = "http://lk.mysmpp.ru/json/balance.php";
@@ -67,96 +66,64 @@ impl Provider for Mysmpp {
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Balance {
-    money: Figure,
-    currency: Option<Identifier>,
-    information: Option<Vec<Row>>,
-}
-
-/// A row without a name still has a count, and does not spoil the others.
-#[derive(serde::Deserialize)]
-struct Row {
-    type_sms: Option<Identifier>,
-    area: Option<Identifier>,
-    /// So called in the example of the documentation.
-    num_sms: Option<Count>,
-    /// So called in its table.
-    sms: Option<Count>,
-}
-
-/// A figure, or infinity for a word that means unlimited.
-struct Count(f64);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        // The Russian and the English documentation of the same API, and what the latter abbreviates.
-        let unlimited = |text: &str| ["безлимит", "unlim", "unlimited"].contains(&text.trim().to_lowercase().as_str());
-        if value.as_str().is_some_and(unlimited) {
-            return Ok(Self(f64::INFINITY));
-        }
-        Figure::deserialize(value).map(|figure| Self(figure.0)).map_err(D::Error::custom)
-    }
-}
-
 /// Reads an answer of `balance.php`.
 fn parse(response: &Response) -> Result<Answer, Failure> {
-    let document = json::<Value>(&response.body);
-    if let Ok(document) = &document {
-        let error = stated_error(document);
-        if !error.is_empty() {
-            return Err(response.failure(reason_of_error(&error), error));
-        }
-    }
-    if let Some(failure) = response.status_failure("") {
-        return Err(failure);
-    }
-    let readings = json::<Balance>(&response.body).and_then(readings);
-    Ok(Answer::new(readings.map_err(|error| response.failure(Reason::Decode, error))?))
+    let document = answer::document(response, &REFUSALS)?;
+    readings(&document).map(Answer::new).map_err(|error| response.failure(Reason::Decode, error))
 }
 
-fn readings(balance: Balance) -> Result<Vec<Reading>, String> {
+const REFUSALS: Refusals = Refusals { explained_by: &[], known: reason_of_text, unknown: |_| Reason::Rejected };
+
+/// The texts that the documentation lists.
+fn reason_of_text(text: &str) -> Option<Reason> {
+    match text.trim_end_matches(['.', '!']).to_lowercase().as_str() {
+        "ваш аккаунт заблокирован" => Some(Reason::Blocked),
+        "неправильный логин или пароль" => Some(Reason::Auth),
+        "неправильный формат json документа" | "post данные отсутствуют" => Some(Reason::Rejected),
+        _ => None,
+    }
+}
+
+fn readings(document: &Document) -> Result<Vec<Reading>, String> {
+    let balance = document.whole().object()?;
     let mut readings = vec![Reading::Amount(Amount {
         kind: AmountKind::Available,
         account: Label::default(),
-        currency: Label::currency(identifier(balance.currency).as_str()),
-        amount: balance.money.0,
+        currency: Label::currency(balance.label("currency")?.as_str()),
+        amount: balance.required("money")?.figure()?,
     })];
-    for row in balance.information.unwrap_or_default() {
-        let (sms_type, area) = (identifier(row.type_sms), identifier(row.area));
-        let count = row.num_sms.or(row.sms).ok_or_else(|| format!("area \"{area}\" has no count"))?;
-        readings.push(Reading::Sms { sms_type, area, available: count.0 });
+    for row in balance.get("information").map_or_else(|| Ok(Vec::new()), |rows| rows.list())? {
+        readings.push(sms(&row.object()?)?);
     }
     Ok(readings)
 }
 
-/// The error that the document states, empty where it states none. Sibling gateways fill the field of a good answer, too.
-fn stated_error(document: &Value) -> String {
-    match document.get("error") {
-        None | Some(Value::Bool(false)) => String::new(),
-        Some(Value::Number(code)) if code.as_f64() == Some(0.0) => String::new(),
-        Some(error) => said(error),
-    }
+/// A row without a name still has a count, and does not spoil the others.
+fn sms(row: &Object<'_>) -> Result<Reading, String> {
+    // The first is the name in the example of the documentation, the second that in its table.
+    let counts = ["num_sms", "sms"].map(|key| row.get(key).as_ref().map(count).transpose());
+    let [in_example, in_table] = counts;
+    let available = in_example?.or(in_table?).ok_or_else(|| format!("{} has neither num_sms nor sms", row.place()))?;
+    Ok(Reading::Sms { sms_type: row.label("type_sms")?, area: row.label("area")?, available })
 }
 
-/// The texts that the documentation lists; any other is a refusal without a better name.
-fn reason_of_error(text: &str) -> Reason {
-    match text.trim_end_matches(['.', '!']).to_lowercase().as_str() {
-        "ваш аккаунт заблокирован" => Reason::Blocked,
-        "неправильный логин или пароль" => Reason::Auth,
-        _ => Reason::Rejected,
+/// A figure, or infinity for a word that means unlimited.
+fn count(found: &Found<'_>) -> Result<f64, String> {
+    // The Russian and the English documentation of the same API, and what the latter abbreviates.
+    let unlimited = |text: &str| ["безлимит", "unlim", "unlimited"].contains(&text.trim().to_lowercase().as_str());
+    match found.value {
+        Value::Text(text) if unlimited(text) => Ok(f64::INFINITY),
+        _ => found.figure(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::provider::answer::tests::response;
     use super::*;
-    use crate::http::StatusCode;
 
     fn poll(status: u16, body: &str) -> Result<Answer, (Reason, String)> {
-        let status = StatusCode::from_u16(status).expect("a status");
-        parse(&Response { status, retry_after: None, body: body.as_bytes().to_vec(), received: std::time::Instant::now() }).map_err(|f| (f.reason, f.detail))
+        parse(&response(status, body)).map_err(|failure| (failure.reason, failure.detail))
     }
 
     fn money(currency: &str, amount: f64) -> Reading {
@@ -213,10 +180,51 @@ mod tests {
             ("что-то ещё", Reason::Rejected),
         ];
         for (text, reason) in texts {
-            for status in [200, 400, 500] {
-                let answer = poll(status, &serde_json::json!({"error": text, "money": "1"}).to_string());
-                assert_eq!(answer.map_err(|e| e.0), Err(reason), "{status} {text}");
+            for status in [200, 400, 401, 429, 500] {
+                for error in [serde_json::json!(text), serde_json::json!(["", text])] {
+                    for key in ["error", "Error", "errors"] {
+                        let answer = poll(status, &serde_json::json!({key: error, "money": "1"}).to_string());
+                        assert_eq!(answer.map_err(|e| e.0), Err(reason), "{status} {key} {error}");
+                    }
+                }
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_whole_gives_no_figure() {
+        let windows_1251 = b"{\"error\":\"\xc2\xe0\xf8 \xe0\xea\xea\xe0\xf3\xed\xf2 \xe7\xe0\xe1\xeb\xee\xea\xe8\xf0\xee\xe2\xe0\xed\",\"money\":\"0\"}";
+        let decoded = parse(&response(200, windows_1251.as_slice())).map_err(|failure| failure.reason);
+        assert_eq!(decoded, Err(Reason::Decode));
+        for broken in [
+            r#"{"error":"down","x":1e400,"money":"0"}"#,
+            r#"{"error":"down","money":"0","error":""}"#,
+            r#"{"money":"0","error":"\ud83d"}"#,
+            r#"{"money":"0","information":[],"x":"\udc00"}"#,
+            r#"{"money":"0","x":{"y":1,"y":2}}"#,
+            "{\"money\":\"0\",\"x\":\"a\tb\"}",
+            r#"{"money":"0"}{"error":"down"}"#,
+            r#"{"money":"0"} <!-- 12 ms -->"#,
+        ] {
+            assert_eq!(poll(200, broken).map_err(|e| e.0), Err(Reason::Decode), "{broken}");
+        }
+        let deep = format!(r#"{{"money":"0","x":{}}}"#, "[".repeat(128) + &"]".repeat(128));
+        assert_eq!(poll(200, &deep).map_err(|e| e.0), Err(Reason::Decode));
+    }
+
+    #[test]
+    fn a_list_is_never_read_as_an_object() {
+        for list in [
+            r#"[402,"error",[]]"#,
+            r#"["402","RUB",null]"#,
+            r#"[{"money":"1"}]"#,
+            r#"{"money":["1"]}"#,
+            r#"{"money":"1","information":[["sms","Tele2","5",null]]}"#,
+            r#"{"money":"1","information":{"0":["sms","Tele2","5",null]}}"#,
+            r#"{"money":"1","information":[[{"type_sms":"sms","area":"A","num_sms":"5"}]]}"#,
+            r#"{"money":"1","currency":["RUB"]}"#,
+        ] {
+            assert_eq!(poll(200, list).map_err(|e| e.0), Err(Reason::Decode), "{list}");
         }
     }
 
@@ -232,17 +240,24 @@ mod tests {
             r#"{"money":null}"#.to_owned(),
             r#"{"money":""}"#.to_owned(),
             r#"{"money":"NaN"}"#.to_owned(),
+            r#"{"Money":"1"}"#.to_owned(),
+            r#"{"money":"Безлимит"}"#.to_owned(),
             r#"{"money":"1","#.to_owned(),
             r#"{"money":"1","information":{}}"#.to_owned(),
             r#"{"money":"1","money":"2"}"#.to_owned(),
+            r#"{"money":"1","currency":1.0}"#.to_owned(),
             row("\"много\""),
             row("null"),
             row("true"),
             row("\"\""),
+            row("\"inf\""),
+            row("1,\"sms\":\"много\""),
         ];
         for lie in lies {
             assert_eq!(poll(200, &lie).map_err(|e| e.0), Err(Reason::Decode), "{lie}");
         }
         assert_eq!(poll(503, "<html>").map_err(|e| e.0), Err(Reason::Server));
+        let nameless = (Reason::Decode, "information[0] has neither num_sms nor sms".to_owned());
+        assert_eq!(poll(200, &row("null")), Err(nameless));
     }
 }

@@ -1,14 +1,17 @@
-//! How calls of AdStat are authorised: a fixed token, or a session that logs in once, refreshes on a 401, and logs in again only
-//! where the refresh did not help.
+//! How calls of AdStat are authorised: a fixed token, or a session that outlives the polls.
+//!
+//! In one poll, a token that is refused is renewed in at most two ways, a refresh and a login, each at most once. What a poll has
+//! tried lives in its [`Calls`]; the tokens live in the [`Session`].
 
-use super::{detail, resource};
+use super::{REFUSALS, resource};
 use crate::domain::{Failure, Reason};
-use crate::http::{Http, Request, Response, StatusCode, secret_header};
-use crate::provider::figure::json;
+use crate::http::{Http, Request, Response, secret_header};
+use crate::provider::answer;
+use crate::provider::document::Document;
+use crate::provider::found::Found;
 use crate::provider::settings::bearer;
 use crate::secret::Secret;
 use reqwest::header::HeaderValue;
-use serde::Deserialize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use url::Url;
 
@@ -21,82 +24,145 @@ pub(super) enum Access {
 impl Access {
     /// Logs in with the first poll.
     pub(super) fn login(username: String, password: Secret) -> Self {
-        Self::Session(Box::new(Session::new(username, password)))
+        Self::Session(Box::new(Session { username, password, tokens: Mutex::default() }))
     }
 
     /// The tokens that an answer may quote, those before the last renewal included.
     pub(super) fn session_secrets(&self) -> Vec<Secret> {
-        match self {
-            Self::Session(session) => {
-                let tokens = session.tokens();
-                tokens.current.iter().flat_map(Pair::secrets).chain(tokens.previous.iter().cloned()).collect()
-            }
-            Self::Fixed(_) => Vec::new(),
-        }
+        let Self::Session(session) = self else { return Vec::new() };
+        let tokens = session.tokens();
+        tokens.current.iter().flat_map(Granted::secrets).chain(tokens.previous.iter().cloned()).collect()
     }
 
-    /// Makes sure, before the calls of a poll, that there is a token to call with.
-    pub(super) async fn open(&self, http: &dyn Http, base: &Url) -> Result<(), Failure> {
-        match self {
-            Self::Fixed(_) => Ok(()),
-            Self::Session(session) => session.open(http, base).await,
+    /// Begins a poll: makes sure that there is a token to call with.
+    pub(super) async fn open<'a>(&'a self, http: &'a dyn Http, base: &'a Url) -> Result<Calls<'a>, Failure> {
+        let calls = Calls { http, base, access: self, tried: tokio::sync::Mutex::default() };
+        if let Self::Session(session) = self
+            && session.tokens().current.is_none()
+        {
+            calls.tried.lock().await.logged_in = true;
+            session.log_in(http, base).await?;
         }
-    }
-
-    /// Sends an authorised `GET`; a 401 comes back only when renewing the token did not help.
-    pub(super) async fn get(&self, http: &dyn Http, base: &Url, url: &Url) -> Result<Response, Failure> {
-        let call =
-            |authorization: &HeaderValue| http.send(Request::get(url.clone()).header("authorization", authorization.clone()));
-        let session = match self {
-            Self::Fixed(authorization) => return call(authorization).await,
-            Self::Session(session) => session,
-        };
-        let mut ticket = session.ticket()?;
-        loop {
-            let response = call(&ticket.authorization).await?;
-            if response.status != StatusCode::UNAUTHORIZED {
-                return Ok(response);
-            }
-            match session.renew(http, base, &ticket).await? {
-                Some(next) => ticket = next,
-                None => return Ok(response),
-            }
-        }
+        Ok(calls)
     }
 }
 
-/// A login and the tokens it brought.
+/// The calls of one poll.
+pub(super) struct Calls<'a> {
+    http: &'a dyn Http,
+    base: &'a Url,
+    access: &'a Access,
+    /// Held while tokens are renewed, so that calls which are refused together renew once.
+    tried: tokio::sync::Mutex<Tried>,
+}
+
+/// What this poll has tried for a token that is accepted.
+#[derive(Default)]
+struct Tried {
+    refreshed: bool,
+    logged_in: bool,
+    /// The renewal that failed. Every call that still needs a token fails with it.
+    failed: Option<Failure>,
+}
+
+/// The next way to a newer token.
+enum Way {
+    Refresh(Secret),
+    LogIn,
+    /// Every way was tried in this poll.
+    None,
+}
+
+impl Calls<'_> {
+    /// Gets a resource and takes what is wanted out of it.
+    pub(super) async fn get<T>(&self, path: &[&str], take: impl FnOnce(&Document) -> Result<T, String>) -> Result<T, Failure> {
+        let (response, document) = self.fetch(&resource(self.base, path)).await?;
+        take(&document).map_err(|error| response.failure(Reason::Decode, error))
+    }
+
+    /// Sends an authorised `GET`. It fails for want of a good token only when a newer one did not help.
+    async fn fetch(&self, url: &Url) -> Result<(Response, Document), Failure> {
+        let call = |authorization: &HeaderValue| {
+            self.http.send(Request::get(url.clone()).header("authorization", authorization.clone()))
+        };
+        let session = match self.access {
+            Access::Session(session) => session,
+            Access::Fixed(authorization) => {
+                let response = call(authorization).await?;
+                return answer::document(&response, &REFUSALS).map(|document| (response, document));
+            }
+        };
+        // Waits for a renewal that is under way.
+        let failed = self.tried.lock().await.failed.clone();
+        let mut ticket = failed.map_or_else(|| session.ticket(), Err)?;
+        loop {
+            let response = call(&ticket.authorization).await?;
+            let refused = match answer::document(&response, &REFUSALS) {
+                Ok(document) => return Ok((response, document)),
+                Err(failure) => failure,
+            };
+            if refused.reason != Reason::Auth {
+                return Err(refused);
+            }
+            match self.renew(session, &ticket).await? {
+                Some(newer) => ticket = newer,
+                None => return Err(refused),
+            }
+        }
+    }
+
+    /// A newer token than the ticket's, or nothing where every way to one was tried in this poll.
+    async fn renew(&self, session: &Session, ticket: &Ticket) -> Result<Option<Ticket>, Failure> {
+        let mut tried = self.tried.lock().await;
+        if let Some(failure) = &tried.failed {
+            return Err(failure.clone());
+        }
+        // Once it differs, this call or another one has renewed.
+        while session.tokens().generation == ticket.generation {
+            let renewed = match session.way(&tried) {
+                Way::Refresh(token) => {
+                    tried.refreshed = true;
+                    session.refresh(self.http, self.base, &token).await
+                }
+                Way::LogIn => {
+                    tried.logged_in = true;
+                    session.log_in(self.http, self.base).await
+                }
+                Way::None => return Ok(None),
+            };
+            if let Err(failure) = renewed {
+                tried.failed = Some(failure.clone());
+                return Err(failure);
+            }
+        }
+        session.ticket().map(Some)
+    }
+}
+
+/// A login and the tokens that it brought.
 pub(super) struct Session {
     username: String,
     password: Secret,
-    /// Held while tokens are renewed, so that calls which fail together renew once.
-    renewing: tokio::sync::Mutex<()>,
     tokens: Mutex<Tokens>,
 }
 
-/// The tokens of a session, and what was tried to renew them in the poll that is under way.
 #[derive(Default)]
 struct Tokens {
-    /// Absent before the first login and after a refused one.
-    current: Option<Pair>,
+    /// Absent before the first login and after one that failed.
+    current: Option<Granted>,
     /// For the mask: those before, which a late answer can still quote.
     previous: Vec<Secret>,
     /// Rises with each renewal, so that a call knows whether another has renewed since it took its ticket.
     generation: u64,
-    refreshed: bool,
-    logged_in: bool,
-    /// Why the last try failed, for the calls that wait for it.
-    failed: Option<Failure>,
 }
 
-/// Both can stand in a header: that is checked when they come.
-#[derive(Clone)]
-struct Pair {
+/// Tokens as they were granted. Both can stand in a header: that is checked when they come.
+struct Granted {
     access: Secret,
     refresh: Option<Secret>,
 }
 
-impl Pair {
+impl Granted {
     fn secrets(&self) -> impl Iterator<Item = Secret> {
         [Some(self.access.clone()), self.refresh.clone()].into_iter().flatten()
     }
@@ -108,112 +174,65 @@ struct Ticket {
     authorization: HeaderValue,
 }
 
-/// An answer with tokens; a refresh token comes only with a login.
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    refresh_token: Option<String>,
-}
-
 impl Session {
-    fn new(username: String, password: Secret) -> Self {
-        Self { username, password, renewing: tokio::sync::Mutex::default(), tokens: Mutex::default() }
-    }
-
     fn tokens(&self) -> MutexGuard<'_, Tokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn open(&self, http: &dyn Http, base: &Url) -> Result<(), Failure> {
-        let kept = {
-            let mut tokens = self.tokens();
-            (tokens.refreshed, tokens.logged_in, tokens.failed) = (false, false, None);
-            tokens.current.is_some()
-        };
-        if kept { Ok(()) } else { self.log_in(http, base).await }
-    }
-
     fn ticket(&self) -> Result<Ticket, Failure> {
         let tokens = self.tokens();
-        if let Some(failure) = &tokens.failed {
-            return Err(failure.clone());
-        }
-        let authorization = tokens.current.as_ref().and_then(|pair| bearer(pair.access.expose()));
-        let authorization = authorization.ok_or_else(|| Failure::new(Reason::Internal, "a session without a token"))?;
-        Ok(Ticket { generation: tokens.generation, authorization })
+        let ticket = tokens.current.as_ref().and_then(|granted| {
+            let authorization = bearer(granted.access.expose())?;
+            Some(Ticket { generation: tokens.generation, authorization })
+        });
+        ticket.ok_or_else(|| Failure::new(Reason::Internal, "a session without a token"))
     }
 
-    /// A newer token than the ticket's, or nothing where every way was tried in this poll: one refresh, then one login.
-    async fn renew(&self, http: &dyn Http, base: &Url, ticket: &Ticket) -> Result<Option<Ticket>, Failure> {
-        let _renewing = self.renewing.lock().await;
-        let (generation, refresh, logged_in, failed) = {
-            let tokens = self.tokens();
-            let refresh = tokens.current.as_ref().and_then(|pair| pair.refresh.clone()).filter(|_| !tokens.refreshed);
-            (tokens.generation, refresh, tokens.logged_in, tokens.failed.is_some())
-        };
-        if generation == ticket.generation && !failed {
-            let refreshed = match refresh {
-                Some(refresh) => self.refresh(http, base, &refresh).await?,
-                None => false,
-            };
-            if !refreshed && logged_in {
-                return Ok(None);
-            }
-            if !refreshed {
-                self.log_in(http, base).await?;
-            }
+    /// What to do about a token that was refused.
+    fn way(&self, tried: &Tried) -> Way {
+        let tokens = self.tokens();
+        let refresh = tokens.current.as_ref().and_then(|granted| granted.refresh.clone());
+        match refresh.filter(|_| !tried.refreshed) {
+            Some(token) => Way::Refresh(token),
+            None if tried.logged_in => Way::None,
+            None => Way::LogIn,
         }
-        self.ticket().map(Some)
     }
 
+    /// Logs in. A login ends the session before it, whatever comes of it.
     async fn log_in(&self, http: &dyn Http, base: &Url) -> Result<(), Failure> {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("username", &self.username)
             .append_pair("password", self.password.expose())
             .finish();
         let request = Request::post(resource(base, &["v2", "login"]), "application/x-www-form-urlencoded", form.into_bytes());
-        let granted = http.send(request).await.and_then(|response| match response.status_failure(&detail(&response)) {
-            Some(failure) => Err(failure),
-            None => granted(&response).map_err(|error| response.failure(Reason::Decode, format!("login: {error}"))),
-        });
-        let mut tokens = self.tokens();
-        tokens.logged_in = true;
-        // A login ends the session before it.
-        tokens.replace(granted.as_ref().ok().cloned());
-        tokens.failed = granted.err();
-        tokens.failed.clone().map_or(Ok(()), Err)
+        let granted = http.send(request).await.and_then(|response| granted(&response, "login"));
+        let (granted, failure) = granted.map_or_else(|failure| (None, Some(failure)), |granted| (Some(granted), None));
+        self.tokens().replace(granted);
+        failure.map_or(Ok(()), Err)
     }
 
-    /// Whether the refresh token brought a new access token. A provider in trouble is a failure, not a reason to log in.
-    async fn refresh(&self, http: &dyn Http, base: &Url, refresh: &Secret) -> Result<bool, Failure> {
-        let value =
-            secret_header(refresh.expose()).map_err(|_| Failure::new(Reason::Internal, "a token that was not checked"))?;
+    /// Asks for a new access token. It brings none where the refresh token is refused; a provider in trouble is a failure, not a
+    /// reason to log in.
+    async fn refresh(&self, http: &dyn Http, base: &Url, token: &Secret) -> Result<(), Failure> {
+        let value = secret_header(token.expose()).map_err(|_| Failure::new(Reason::Internal, "a token that was not checked"))?;
         // The header really has this name (documentation of `v2/access-token`).
         let request = Request::get(resource(base, &["v2", "access-token"])).header("refresh_token", value);
-        let answer = http.send(request).await.and_then(|response| match response.status_failure(&detail(&response)) {
-            Some(failure) if matches!(failure.reason, Reason::Server | Reason::RateLimited) => Err(failure),
-            Some(_) => Ok(None),
-            None => Ok(granted(&response).ok()),
-        });
-        let mut tokens = self.tokens();
-        tokens.refreshed = true;
-        match answer {
-            Ok(None) => Ok(false),
-            Ok(Some(granted)) => {
-                // It brings no new refresh token; the old one lives on.
-                tokens.replace(Some(Pair { refresh: granted.refresh.or_else(|| Some(refresh.clone())), ..granted }));
-                Ok(true)
-            }
-            Err(failure) => {
-                tokens.failed = Some(failure.clone());
-                Err(failure)
-            }
-        }
+        let refused = |failure: &Failure| !matches!(failure.reason, Reason::Server | Reason::RateLimited);
+        let granted = match http.send(request).await.map(|response| granted(&response, "refresh")) {
+            Ok(Ok(granted)) => granted,
+            Ok(Err(failure)) if refused(&failure) => return Ok(()),
+            Ok(Err(failure)) | Err(failure) => return Err(failure),
+        };
+        // It brings no new refresh token; the old one lives on.
+        let refresh = granted.refresh.or_else(|| Some(token.clone()));
+        self.tokens().replace(Some(Granted { refresh, ..granted }));
+        Ok(())
     }
 }
 
 impl Tokens {
-    fn replace(&mut self, next: Option<Pair>) {
+    fn replace(&mut self, next: Option<Granted>) {
         if let Some(before) = std::mem::replace(&mut self.current, next) {
             self.previous = before.secrets().collect();
         }
@@ -221,13 +240,50 @@ impl Tokens {
     }
 }
 
-/// Reads an answer with tokens.
-fn granted(response: &Response) -> Result<Pair, String> {
-    let granted: Granted = json(&response.body)?;
-    let pair = Pair { access: Secret::new(granted.access_token), refresh: granted.refresh_token.map(Secret::new) };
-    if pair.secrets().all(|token| bearer(token.expose()).is_some()) {
-        Ok(pair)
-    } else {
-        Err("a token that no header can hold".to_owned())
+/// Reads an answer with tokens; a refresh token comes only with a login.
+fn granted(response: &Response, asked: &str) -> Result<Granted, Failure> {
+    let document = answer::document(response, &REFUSALS)?;
+    let failure = |error| response.failure(Reason::Decode, format!("{asked}: {error}"));
+    let (access, refresh) = tokens(&document).map_err(failure)?;
+    Ok(Granted { access, refresh })
+}
+
+fn tokens(document: &Document) -> Result<(Secret, Option<Secret>), String> {
+    let granted = document.whole().object()?;
+    let token = |found: Found<'_>| {
+        let token = Secret::new(found.text()?.to_owned());
+        if bearer(token.expose()).is_some() { Ok(token) } else { Err(found.wrong("a token that a header can hold")) }
+    };
+    Ok((token(granted.required("access_token")?)?, granted.get("refresh_token").map(token).transpose()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::answer::tests::response;
+
+    fn read(status: u16, body: &str) -> Result<(String, Option<String>), (Reason, String)> {
+        let texts = |granted: Granted| (granted.access.expose().to_owned(), granted.refresh.map(|token| token.expose().to_owned()));
+        granted(&response(status, body), "login").map(texts).map_err(|failure| (failure.reason, failure.detail))
+    }
+
+    #[test]
+    fn reads_tokens_that_a_header_can_hold() {
+        assert_eq!(read(200, r#"{"access_token":"a","refresh_token":"r"}"#), Ok(("a".to_owned(), Some("r".to_owned()))));
+        assert_eq!(read(200, r#"{"access_token":"a","refresh_token":null}"#), Ok(("a".to_owned(), None)));
+        for body in [
+            r#"["tok","ref"]"#,
+            r#"[{"access_token":"tok"}]"#,
+            r#"{"access_token":["tok"]}"#,
+            r#"{"access_token":"tok","refresh_token":["ref"]}"#,
+            r#"{"access_token":5}"#,
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"tok","refresh_token":"a\nb"}"#,
+            "{}",
+        ] {
+            assert_eq!(read(200, body).map_err(|e| e.0), Err(Reason::Decode), "{body}");
+        }
+        let unsendable = "login: access_token: expected a token that a header can hold; found a text".to_owned();
+        assert_eq!(read(200, r#"{"access_token":"to\nk"}"#), Err((Reason::Decode, unsendable)));
     }
 }

@@ -1,0 +1,159 @@
+//! From a response to the document of a good answer, in the one order that holds for every provider: the error that the document
+//! states, then the status, and only then what the document holds.
+
+use super::document::{Document, Value, decimal};
+use crate::domain::{Failure, Reason};
+use crate::http::{Response, StatusCode, reason_of_status};
+
+/// The keys of an error at the root of a document, in any case.
+const ERROR_KEYS: [&str; 2] = ["error", "errors"];
+
+/// How a provider refuses, beside what holds for all of them.
+pub(super) struct Refusals {
+    /// Keys at the root whose text explains a refusal, in any case.
+    pub(super) explained_by: &'static [&'static str],
+    /// The reason of a text that the documentation lists.
+    pub(super) known: fn(&str) -> Option<Reason>,
+    /// The reason of any other text under a status.
+    pub(super) unknown: fn(StatusCode) -> Reason,
+}
+
+impl Refusals {
+    /// Of a provider whose documentation lists no texts: the status tells the reason.
+    pub(super) const BY_STATUS: Self = Self { explained_by: &[], known: |_| None, unknown: reason_by_status };
+}
+
+/// What a status means for an error; under 2xx it is a refusal.
+pub(super) fn reason_by_status(status: StatusCode) -> Reason {
+    reason_of_status(status).unwrap_or(Reason::Rejected)
+}
+
+/// Reads the document of a good answer.
+///
+/// # Errors
+/// What the provider states, what the status means, or what could not be read.
+pub(super) fn document(response: &Response, refusals: &Refusals) -> Result<Document, Failure> {
+    let document = Document::read(&response.body);
+    let root = document.as_ref().map(keys_of).unwrap_or_default();
+    let status = response.status;
+    let errors = stated_errors(root);
+    let known = || errors.iter().find_map(|text| (refusals.known)(text));
+    let refused = (!errors.is_empty()).then(|| known().unwrap_or_else(|| (refusals.unknown)(status)));
+    if let Some(reason) = refused.or_else(|| reason_of_status(status)) {
+        let explained = values_at(root, refusals.explained_by).map(said);
+        let told: Vec<String> = [errors.join("; ")].into_iter().chain(explained).filter(|text| !text.is_empty()).collect();
+        return Err(response.failure(reason, detail(status, &told.join(": "))));
+    }
+    document.map_err(|unreadable| response.failure(unreadable.reason, unreadable.detail))
+}
+
+fn keys_of(document: &Document) -> &[(Box<str>, Value)] {
+    if let Value::Object(entries) = document.root() { entries } else { &[] }
+}
+
+fn detail(status: StatusCode, told: &str) -> String {
+    match (status.is_success(), told) {
+        (true, told) => told.to_owned(),
+        (false, "") => format!("HTTP {}", status.as_u16()),
+        (false, told) => format!("HTTP {}: {told}", status.as_u16()),
+    }
+}
+
+/// The errors that the document states. A key for them also stands in good answers, with nothing in it.
+fn stated_errors(root: &[(Box<str>, Value)]) -> Vec<String> {
+    let stated = values_at(root, &ERROR_KEYS).filter(|value| !says_nothing(value));
+    let texts = stated.flat_map(|value| match value {
+        Value::List(items) => items.iter().map(said).collect(),
+        other => vec![said(other)],
+    });
+    texts.collect()
+}
+
+fn says_nothing(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Flag(false) => true,
+        Value::Flag(true) => false,
+        Value::Number(number) => number.value == 0.0,
+        Value::Text(text) => text.trim().is_empty() || decimal(text) == Some(0.0),
+        Value::List(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+    }
+}
+
+fn values_at<'a>(root: &'a [(Box<str>, Value)], keys: &[&str]) -> impl Iterator<Item = &'a Value> {
+    root.iter().filter(|(found, _)| keys.iter().any(|key| key.eq_ignore_ascii_case(found))).map(|(_, value)| value)
+}
+
+/// An error text as a person would read it: texts as they are, lists joined, anything else as JSON. Null is no text.
+fn said(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Text(text) => text.trim().to_owned(),
+        Value::List(items) => items.iter().map(said).collect::<Vec<_>>().join("; "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::provider) fn response(status: u16, body: impl Into<Vec<u8>>) -> Response {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Response { status, retry_after: None, body: body.into(), received: std::time::Instant::now() }
+    }
+
+    const EXPLAINING: Refusals = Refusals { explained_by: &["reason"], ..Refusals::BY_STATUS };
+
+    fn read(status: u16, body: &str) -> Result<(), (Reason, String)> {
+        document(&response(status, body), &EXPLAINING).map(drop).map_err(|failure| (failure.reason, failure.detail))
+    }
+
+    fn refused<T>(reason: Reason, detail: &str) -> Result<T, (Reason, String)> {
+        Err((reason, detail.to_owned()))
+    }
+
+    #[test]
+    fn an_error_that_the_document_states_comes_before_its_figures() {
+        for key in ["error", "Error", "ERROR", "errors", "Errors", "eRRors"] {
+            for error in [r#""down""#, "true", "1", "-1", r#"["down"]"#, r#"{"code":0}"#, r#""false""#, "[null]", "0.1"] {
+                let body = format!(r#"{{"balance":1,"{key}":{error}}}"#);
+                assert_eq!(read(200, &body).map_err(|e| e.0), Err(Reason::Rejected), "{body}");
+            }
+            for nothing in ["null", "false", "0", "0.0", "-0", r#""""#, r#"" ""#, r#""0""#, "[]", "{}"] {
+                let body = format!(r#"{{"balance":1,"{key}":{nothing}}}"#);
+                assert_eq!(read(200, &body), Ok(()), "{body}");
+            }
+        }
+        assert_eq!(read(200, r#"{"error":0,"Error":"down"}"#), refused(Reason::Rejected, "down"));
+        assert_eq!(read(200, r#"{"error":"a","errors":["b","c"],"Reason":"d"}"#), refused(Reason::Rejected, "a; b; c: d"));
+        assert_eq!(
+            read(200, r#"{"errors":{"k\"1":[1.50,null,false]}}"#),
+            refused(Reason::Rejected, r#"{"k\"1":[1.50,null,false]}"#)
+        );
+    }
+
+    #[test]
+    fn an_error_is_looked_for_at_the_root_alone() {
+        assert_eq!(read(200, r#"{"data":{"error":"down"},"terror":1}"#), Ok(()));
+        assert_eq!(read(200, r#"[{"error":"down"}]"#), Ok(()));
+    }
+
+    #[test]
+    fn the_status_comes_second_and_tells_the_reason_of_an_error() {
+        assert_eq!(read(401, r#"{"error":"who","reason":"bad token"}"#), refused(Reason::Auth, "HTTP 401: who: bad token"));
+        assert_eq!(read(402, r#"{"Reason":["pay","now"]}"#), refused(Reason::PaymentRequired, "HTTP 402: pay; now"));
+        assert_eq!(read(500, r#"{"balance":1}"#), refused(Reason::Server, "HTTP 500"));
+        assert_eq!(read(504, "<html>"), refused(Reason::Server, "HTTP 504"));
+        assert_eq!(read(302, ""), refused(Reason::Redirect, "HTTP 302"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_whole_is_no_answer() {
+        let unreadable = |body: &str| read(200, body).map_err(|e| e.0);
+        assert_eq!(unreadable(r#"{"error":"down","x":1e400,"balance":0}"#), Err(Reason::Decode));
+        assert_eq!(unreadable(r#"{"error":"down","balance":0,"error":""}"#), Err(Reason::Decode));
+        assert_eq!(unreadable(&format!("[{}0]", "0,".repeat(100_000))), Err(Reason::TooLarge));
+        assert_eq!(read(429, &format!("[{}0]", "0,".repeat(100_000))), refused(Reason::RateLimited, "HTTP 429"));
+    }
+}
