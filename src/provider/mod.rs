@@ -11,6 +11,8 @@ mod answer;
 mod document;
 mod found;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use crate::checked::Problem;
 use crate::domain::{Answer, Failure};

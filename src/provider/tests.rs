@@ -1,0 +1,273 @@
+//! A property of every provider: good answers are mutated (dropped, repeated, nested, retyped, re-encoded, cut), and whatever
+//! comes of it, no figure is read that the answer does not state in its place.
+
+mod mutation;
+
+use super::answer::tests::response;
+use crate::config::Config;
+use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
+use crate::http::{Http, Request, Response};
+use crate::properties;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use mutation::{Damage, Mutation, Tree, damage, mutation};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::Value;
+use std::path::Path;
+
+/// In every text of the answers, so that a message which quotes one is found out.
+const CANARY: &str = "канарейка";
+const CANARY_TOKEN: &str = "canary-token";
+
+/// Answers of a provider, one for each of its calls.
+type Bodies = Vec<(&'static str, Vec<u8>)>;
+
+/// A network that knows what it answers to each call, by the end of its path.
+struct Canned {
+    status: u16,
+    bodies: Bodies,
+}
+
+impl Http for Canned {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>> {
+        let body = self.bodies.iter().find(|(path, _)| request.url.path().ends_with(path)).map(|(_, body)| body.clone());
+        std::future::ready(Ok(response(self.status, body.expect("a known path")))).boxed()
+    }
+}
+
+fn poll(settings: &str, status: u16, bodies: &Bodies) -> Result<Answer, Failure> {
+    let file = format!("sources: [{{name: a, provider: {settings}}}]");
+    let source = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0);
+    let http = Canned { status, bodies: bodies.clone() };
+    source.provider.poll(&http).now_or_never().expect("nothing to wait for")
+}
+
+/// A document as another reader sees it: the last of equal keys counts, and what follows from that is an error.
+fn reread(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
+}
+
+/// Whether a value states a figure. A gateway can say that there is no limit.
+fn states(value: Option<&Value>, figure: f64) -> bool {
+    match value {
+        Some(Value::Number(number)) => number.as_f64() == Some(figure),
+        Some(Value::String(text)) if figure.is_infinite() => text.trim() == "Безлимит",
+        Some(Value::String(text)) => text.trim().parse() == Ok(figure),
+        _ => false,
+    }
+}
+
+/// Whether a value states a text, nothing meaning an empty one.
+fn names(value: Option<&Value>, label: &Label) -> bool {
+    match value {
+        None | Some(Value::Null) => label.is_empty(),
+        Some(Value::String(text)) => Label::new(text) == *label,
+        // Every digit is the business of another test; this reader keeps fewer.
+        Some(Value::Number(number)) => number.as_f64() == label.as_str().parse().ok(),
+        Some(_) => false,
+    }
+}
+
+/// Whether a document states an error at its root.
+fn is_refusal(document: &Value) -> bool {
+    let nothing = [Value::Null, false.into(), "".into(), " ".into(), "0".into(), serde_json::json!([]), serde_json::json!({})];
+    document.as_object().is_some_and(|entries| {
+        let mut errors = entries.iter().filter(|(key, _)| ["error", "errors"].contains(&&*key.to_lowercase()));
+        errors.any(|(_, value)| !nothing.contains(value) && value.as_f64() != Some(0.0))
+    })
+}
+
+/// A provider with a good answer, and where its answers state what a reading says.
+struct Subject {
+    settings: &'static str,
+    good: Vec<(&'static str, Value)>,
+    /// Whether these documents, in the order of the calls, state the reading.
+    states: fn(&[Value], &Reading) -> bool,
+}
+
+fn mysmpp() -> Subject {
+    let row = |area: &str, key: &str, count: Value| serde_json::json!({"type_sms": "sms", "area": area, key: count});
+    let rows =
+        [row("Tele2", "num_sms", "72029".into()), row(CANARY, "num_sms", "Безлимит".into()), row("МТС ", "sms", 31_007.5.into())];
+    Subject {
+        settings: "{mysmpp: {token: t}}",
+        good: vec![("balance.php", serde_json::json!({"money": "19023.9", "currency": "RUR", "information": rows}))],
+        states: |documents, reading| match reading {
+            Reading::Amount(Amount { kind: AmountKind::Available, amount, .. }) => states(documents[0].get("money"), *amount),
+            Reading::Sms { sms_type, area, available } => {
+                let rows: Vec<&Value> = match documents[0].get("information") {
+                    Some(Value::Array(rows)) => rows.iter().collect(),
+                    Some(Value::Object(rows)) => rows.values().collect(),
+                    _ => Vec::new(),
+                };
+                rows.iter().any(|row| {
+                    let count = row.get("num_sms").filter(|count| !count.is_null()).or_else(|| row.get("sms"));
+                    names(row.get("type_sms"), sms_type) && names(row.get("area"), area) && states(count, *available)
+                })
+            }
+            _ => false,
+        },
+    }
+}
+
+fn atisu() -> Subject {
+    let wallet = serde_json::json!({
+        "balance": 10230.75, "contactId": 17, "departmentId": 3, "firmId": CANARY, "isCommonWallet": false,
+        "isDepartmentWallet": false, "isPersonalWallet": true, "operationsForbidden": false, "walletId": 77_001,
+    });
+    Subject {
+        settings: "{atisu: {token: t, ati_code: \"1\"}}",
+        good: vec![("balance", wallet)],
+        states: |documents, reading| {
+            let at = |key| documents[0].get(key);
+            match reading {
+                Reading::Amount(amount) => {
+                    amount.kind == AmountKind::Available
+                        && names(at("walletId"), &amount.account)
+                        && states(at("balance"), amount.amount)
+                }
+                Reading::Wallet(wallet) => names(at("walletId"), &wallet.account) && names(at("firmId"), &wallet.firm_id),
+                Reading::OperationsForbidden { forbidden, .. } => at("operationsForbidden") == Some(&Value::from(*forbidden)),
+                _ => false,
+            }
+        },
+    }
+}
+
+fn adstat() -> Subject {
+    let sum = |amount: f64| serde_json::json!({"amount": amount, "currency": CANARY});
+    let account = |uid: Value, name: &str, balance: Value| serde_json::json!({"account_uid": uid, "name": name, "balance": balance, "mode": "prod"});
+    let names_of_all =
+        [account("ACC1".into(), CANARY, 501.25.into()), account(9_000_000_000_000_000_001_u64.into(), "", "602.5".into())];
+    Subject {
+        settings: "{adstat: {login: {username: u, password: p}}}",
+        good: vec![
+            ("v2/login", serde_json::json!({"user_id": "U", "access_token": CANARY_TOKEN, "refresh_token": CANARY_TOKEN})),
+            ("v2/access-token", serde_json::json!({"access_token": CANARY_TOKEN, "token_type": "Bearer"})),
+            (
+                "dashboard/balances",
+                serde_json::json!({"active": sum(20011.5), "available": sum(10012.25), "total": sum(30023.75)}),
+            ),
+            ("accounts/telegram/names", Value::from(names_of_all.to_vec())),
+        ],
+        states: |documents, reading| {
+            let row_of = |account: &Label| {
+                let rows = documents[3].as_array().into_iter().flatten();
+                rows.filter(|row| names(row.get("account_uid"), account)).collect::<Vec<_>>()
+            };
+            match reading {
+                Reading::Amount(Amount { kind, account, amount, currency: _ }) if account.is_empty() => {
+                    let key = match kind {
+                        AmountKind::Available => "available",
+                        AmountKind::Active => "active",
+                        AmountKind::Total => "total",
+                    };
+                    states(documents[2].get(key).and_then(|sum| sum.as_object()?.get("amount")), *amount)
+                }
+                Reading::Amount(amount) => {
+                    let rows = row_of(&amount.account);
+                    !rows.is_empty() && rows.iter().all(|row| states(row.get("balance"), amount.amount))
+                }
+                Reading::AccountName { account, name } => row_of(account).iter().any(|row| names(row.get("name"), name)),
+                _ => false,
+            }
+        },
+    }
+}
+
+/// Which document is changed and in which way: values are picked, changed one after another, and written with some damage.
+type Change = (Index, Vec<(Index, Mutation)>, Damage, bool);
+
+fn change() -> impl Strategy<Value = Change> {
+    let mutations = prop::collection::vec((any::<Index>(), mutation()), 0..4);
+    (any::<Index>(), mutations, damage(), prop::bool::weighted(0.1))
+}
+
+impl Subject {
+    fn bodies(&self, (which, mutations, damage, _): &Change) -> Bodies {
+        let which = which.index(self.good.len());
+        let bodies = self.good.iter().enumerate().map(|(i, (path, document))| {
+            let mut tree = Tree::of(document);
+            if i != which {
+                return (*path, tree.write().into_bytes());
+            }
+            for (at, mutation) in mutations {
+                let nth = at.index(tree.size());
+                mutation.apply(tree.nth(nth));
+            }
+            (*path, damage.apply(&tree.write()))
+        });
+        bodies.collect()
+    }
+
+    /// Polls a changed answer, and holds what was read against what another reader sees.
+    fn check(&self, change: &Change) -> Result<(), TestCaseError> {
+        let bodies = self.bodies(change);
+        let status = if change.3 { 503 } else { 200 };
+        let shown = || bodies.iter().map(|(path, body)| format!("{path}: {}", String::from_utf8_lossy(body))).collect::<Vec<_>>();
+        match poll(self.settings, status, &bodies) {
+            Ok(answer) => {
+                prop_assert_eq!(status, 200, "{:?}", shown());
+                // A call that was not made is as good as its answer was meant to be.
+                let reread: Vec<Option<Value>> = bodies.iter().map(|(_, body)| reread(body)).collect();
+                let unread = bodies.iter().position(|(path, _)| *path == "v2/access-token");
+                for (i, document) in reread.iter().enumerate().filter(|(i, _)| Some(*i) != unread) {
+                    let document = document.as_ref();
+                    prop_assert!(document.is_some_and(|document| !is_refusal(document)), "{i}: {:?}", shown());
+                }
+                let documents: Vec<Value> = reread.into_iter().map(Option::unwrap_or_default).collect();
+                for reading in &answer.readings {
+                    prop_assert!((self.states)(&documents, reading), "{reading:?} of {:?}", shown());
+                }
+            }
+            Err(Failure { reason, detail, .. }) => {
+                let quotes = reason == Reason::Decode && [CANARY, CANARY_TOKEN].iter().any(|text| detail.contains(text));
+                prop_assert!(!quotes, "{detail}");
+                prop_assert!(![Reason::Internal, Reason::Connect].contains(&reason), "{detail}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A case takes no time, and there are many kinds of changes.
+fn many_cases() -> ProptestConfig {
+    let config = properties::config();
+    ProptestConfig { cases: config.cases.saturating_mul(8), ..config }
+}
+
+proptest! {
+    #![proptest_config(many_cases())]
+
+    #[test]
+    fn no_mutation_of_an_answer_of_mysmpp_yields_a_figure_that_is_not_in_it(change in change()) {
+        mysmpp().check(&change)?;
+    }
+
+    #[test]
+    fn no_mutation_of_an_answer_of_atisu_yields_a_figure_that_is_not_in_it(change in change()) {
+        atisu().check(&change)?;
+    }
+
+    #[test]
+    fn no_mutation_of_an_answer_of_adstat_yields_a_figure_that_is_not_in_it(change in change()) {
+        adstat().check(&change)?;
+    }
+}
+
+/// The property would be true of a parser that reads nothing.
+#[test]
+fn the_answers_that_are_mutated_are_good_ones() {
+    for (subject, readings) in [(mysmpp(), 4), (atisu(), 3), (adstat(), 7)] {
+        let unchanged: Change = (any_index(), Vec::new(), Damage::None, false);
+        let answer = poll(subject.settings, 200, &subject.bodies(&unchanged)).expect("a good answer");
+        assert_eq!(answer.readings.len(), readings, "{}: {:?}", subject.settings, answer.readings);
+        subject.check(&unchanged).expect("what is read is there");
+    }
+}
+
+fn any_index() -> Index {
+    use proptest::strategy::ValueTree;
+    any::<Index>().new_tree(&mut proptest::test_runner::TestRunner::deterministic()).expect("an index").current()
+}
