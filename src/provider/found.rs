@@ -103,6 +103,11 @@ impl<'a> Object<'a> {
         self.get(key).map_or_else(|| Ok(Label::default()), |found| found.identifier())
     }
 
+    /// What stands at all keys.
+    pub(super) fn values(&self) -> impl Iterator<Item = Found<'a>> {
+        self.entries.iter().map(|(key, value)| Found { value, place: self.below(key) })
+    }
+
     /// Where it stands, for messages.
     pub(super) fn place(&self) -> &str {
         if self.place.is_empty() { "the answer" } else { &self.place }

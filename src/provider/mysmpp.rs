@@ -3,13 +3,13 @@
 //! The documentation's table and its example disagree on types and on the name of the count; both are accepted.
 
 use super::Provider;
-use super::answer::{self, Refusals};
+use super::answer::{self, Refusals, reason_by_status};
 use super::document::{Document, Value};
 use super::found::{Found, Object};
 use super::settings::{Build, Endpoint, required};
 use crate::checked::Problem;
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
-use crate::http::{Http, Request, Response};
+use crate::http::{Http, Request, Response, StatusCode};
 use crate::secret::{Secret, SecretRef};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -72,7 +72,8 @@ fn parse(response: &Response) -> Result<Answer, Failure> {
     readings(&document).map(Answer::new).map_err(|error| response.failure(Reason::Decode, error))
 }
 
-const REFUSALS: Refusals = Refusals { explained_by: &[], known: reason_of_text, unknown: |_| Reason::Rejected };
+const REFUSALS: Refusals =
+    Refusals { explained_by: &[], known: reason_of_text, unknown: reason_of_unknown_text };
 
 /// The texts that the documentation lists.
 fn reason_of_text(text: &str) -> Option<Reason> {
@@ -84,6 +85,11 @@ fn reason_of_text(text: &str) -> Option<Reason> {
     }
 }
 
+fn reason_of_unknown_text(status: StatusCode) -> Reason {
+    let of_status = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+    if of_status { reason_by_status(status) } else { Reason::Rejected }
+}
+
 fn readings(document: &Document) -> Result<Vec<Reading>, String> {
     let balance = document.whole().object()?;
     let mut readings = vec![Reading::Amount(Amount {
@@ -92,10 +98,22 @@ fn readings(document: &Document) -> Result<Vec<Reading>, String> {
         currency: Label::currency(balance.label("currency")?.as_str()),
         amount: balance.required("money")?.figure()?,
     })];
-    for row in balance.get("information").map_or_else(|| Ok(Vec::new()), |rows| rows.list())? {
+    for row in rows(balance.get("information"))? {
         readings.push(sms(&row.object()?)?);
     }
     Ok(readings)
+}
+
+/// The rows of `information`, in every form in which PHP writes a list: an empty one can be an empty object, an empty text or
+/// false, and one with keys is an object.
+fn rows(information: Option<Found<'_>>) -> Result<Vec<Found<'_>>, String> {
+    let Some(information) = information else { return Ok(Vec::new()) };
+    match information.value {
+        Value::Flag(false) => Ok(Vec::new()),
+        Value::Text(text) if text.trim().is_empty() => Ok(Vec::new()),
+        Value::Object(_) => Ok(information.object()?.values().collect()),
+        _ => information.list(),
+    }
 }
 
 /// A row without a name still has a count, and does not spoil the others.
@@ -177,7 +195,6 @@ mod tests {
             ("Ваш аккаунт заблокирован", Reason::Blocked),
             (" неправильный логин или пароль. ", Reason::Auth),
             ("POST данные отсутствуют", Reason::Rejected),
-            ("что-то ещё", Reason::Rejected),
         ];
         for (text, reason) in texts {
             for status in [200, 400, 401, 429, 500] {
@@ -188,6 +205,18 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_unknown_text_is_a_refusal_unless_the_status_tells_more() {
+        let reason = |status| poll(status, r#"{"error":"что-то ещё","money":"0"}"#).map_err(|e| e.0);
+        for status in [200, 302, 400, 401, 403, 404, 418] {
+            assert_eq!(reason(status), Err(Reason::Rejected), "{status}");
+        }
+        assert_eq!(reason(429), Err(Reason::RateLimited));
+        for status in [500, 502, 503, 504] {
+            assert_eq!(reason(status), Err(Reason::Server), "{status}");
         }
     }
 
@@ -229,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn reads_a_list_in_every_form_in_which_php_writes_it() {
+        for empty in ["[]", "{}", "\"\"", "\" \"", "false", "null"] {
+            let answer = poll(200, &format!(r#"{{"money":"1","information":{empty}}}"#));
+            assert_eq!(answer.map(|a| a.readings), Ok(vec![money("", 1.0)]), "{empty}");
+        }
+        let keyed = r#"{"money":"1","information":{"1":{"type_sms":"sms","area":"A","num_sms":"5"},"x":{"type_sms":"sms","area":"B","sms":6}}}"#;
+        assert_eq!(poll(200, keyed).map(|a| a.readings), Ok(vec![money("", 1.0), sms("A", 5.0), sms("B", 6.0)]));
+        for other in ["true", "0", "\"none\"", r#"{"type_sms":"sms","area":"A","num_sms":"5"}"#, "[null]", "[false]"] {
+            let answer = poll(200, &format!(r#"{{"money":"1","information":{other}}}"#));
+            assert_eq!(answer.map_err(|e| e.0), Err(Reason::Decode), "{other}");
+        }
+    }
+
+    #[test]
     fn a_lie_is_a_reason() {
         let row = |count: &str| format!(r#"{{"money":"1","information":[{{"type_sms":"sms","area":"A","num_sms":{count}}}]}}"#);
         let lies = [
@@ -243,7 +286,6 @@ mod tests {
             r#"{"Money":"1"}"#.to_owned(),
             r#"{"money":"Безлимит"}"#.to_owned(),
             r#"{"money":"1","#.to_owned(),
-            r#"{"money":"1","information":{}}"#.to_owned(),
             r#"{"money":"1","money":"2"}"#.to_owned(),
             r#"{"money":"1","currency":1.0}"#.to_owned(),
             row("\"много\""),
