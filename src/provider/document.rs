@@ -61,6 +61,9 @@ impl Document {
     /// # Errors
     /// What could not be read, and where.
     pub(super) fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        if let Some(other) = other_than_json(body) {
+            return Err(Unreadable::decode(other));
+        }
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let text = std::str::from_utf8(body)
             .map_err(|error| Unreadable::decode(format!("not UTF-8 from byte {} on", error.valid_up_to() + 1)))?;
@@ -70,6 +73,23 @@ impl Document {
     pub(super) const fn root(&self) -> &Value {
         &self.0
     }
+}
+
+/// What a body is that cannot be JSON, where that says more than the place of its first wrong character.
+fn other_than_json(body: &[u8]) -> Option<&'static str> {
+    // An error page tells what it is at its beginning, in whatever encoding.
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(1024)]).to_lowercase();
+    let beginning = beginning.trim_start_matches('\u{feff}').trim_start();
+    if beginning.is_empty() {
+        return (body.len() <= 1024).then_some("the answer is empty");
+    }
+    if !beginning.starts_with('<') {
+        return None;
+    }
+    if beginning.starts_with("<!doctype html") || beginning.contains("<html") {
+        return Some("an HTML page where JSON was expected; is the URL right?");
+    }
+    Some("HTML or XML where JSON was expected; is the URL right?")
 }
 
 /// Reads a decimal number: nothing before it, nothing after it but white space, and within what a float can hold.

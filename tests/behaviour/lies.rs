@@ -1,6 +1,6 @@
 //! Whatever a provider answers: that poll gets a reason, and nothing else changes.
 
-use crate::support::{Configured, Daemon, lines_with};
+use crate::support::{Configured, Daemon, binary, lines_with, text};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::{Act, Reply, StandIn};
 use std::io::Write;
@@ -199,4 +199,30 @@ async fn every_demanded_coding_is_decoded() {
         let daemon = Daemon::start(&configured);
         daemon.metrics_with("balance_available_amount{provider=\"atisu\",source=\"a\",account=\"1\",currency=\"ATIS\"} 3").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_page_instead_of_an_answer_is_named_in_the_log_on_the_page_and_in_poll() {
+    let says = "an HTML page where JSON was expected; is the URL right?";
+    let page = |_: &_| Reply::new(200, "<!DOCTYPE html>\n<html><title>Log in</title></html>").header("content-type", "text/html");
+    let stand_in = StandIn::start(page).await.expect("a port");
+    let (url, token) = (stand_in.url("/"), format!("token: {TOKEN}"));
+    let configured = Configured::new(&format!(
+        "sources:\n  - {{name: a, provider: {{atisu: {{url: \"{url}\", {token}, ati_code: 1}}}}}}
+  - {{name: b, provider: {{mysmpp: {{url: \"{url}\", {token}}}}}}}
+  - {{name: c, provider: {{adstat: {{url: \"{url}\", {token}}}}}}}\n"
+    ));
+    let mut daemon = Daemon::start(&configured);
+    daemon.metrics_where("all sources fail", |metrics| lines_with(metrics, "balance_failing{").len() == 3).await;
+    let status_page = daemon.get("/").await.text();
+    assert_eq!(status_page.matches(says).count(), 3, "{status_page}");
+    for _ in ["a", "b", "c"] {
+        daemon.wait_for_log(&["polls fail", says]);
+    }
+    let polled = tokio::task::spawn_blocking(move || {
+        binary().args(["poll", "--config.file", configured.path()]).output().expect("the binary runs")
+    });
+    let polled = polled.await.expect("no panic");
+    let polled = text(&polled.stdout);
+    assert_eq!(polled.matches(says).count(), 3, "{polled}");
 }

@@ -156,6 +156,29 @@ fn a_message_has_the_line_and_the_column_in_characters() {
     assert_eq!(detail("{}\n\nnull"), "something follows the document at line 3 column 1");
 }
 
+#[test]
+fn what_is_no_json_at_all_is_named() {
+    let page = "an HTML page where JSON was expected; is the URL right?";
+    for html in [
+        "<!DOCTYPE html><title>Log in</title>",
+        "\u{feff}\r\n  <!doctype HTML>",
+        "<HTML>",
+        "<?xml version=\"1.0\"?>\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\">\n<html xmlns=\"x\">",
+        "<!-- moved -->\n<html>",
+    ] {
+        assert_eq!(detail(html), page, "{html}");
+    }
+    assert_eq!(detail(b"<html><title>\xd1\xe0\xe9\xf2</title>"), page, "in windows-1251");
+    let markup = "HTML or XML where JSON was expected; is the URL right?";
+    for other in ["<br />\n<b>Warning</b>: mysqli_connect()", "<error>down</error>", "<"] {
+        assert_eq!(detail(other), markup, "{other}");
+    }
+    for empty in ["", " ", "\r\n", "\u{feff}"] {
+        assert_eq!(detail(empty), "the answer is empty", "{empty:?}");
+    }
+    assert_eq!(detail("Service Unavailable"), "expected a value at line 1 column 1");
+}
+
 /// A document with every kind of value, and the text of one way to write it.
 fn documents() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
