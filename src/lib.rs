@@ -12,6 +12,7 @@ pub mod config;
 pub mod daemon;
 pub mod domain;
 pub mod exposition;
+mod files;
 pub mod http;
 pub mod human;
 mod journal;

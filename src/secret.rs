@@ -4,11 +4,12 @@
 //! `Debug` shows nothing. Texts that come from a provider pass a [`Mask`] before anybody sees them.
 
 use crate::domain::Label;
+use crate::files;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What stands in a text where a secret stood.
@@ -58,26 +59,23 @@ pub enum SecretRef {
 }
 
 impl SecretRef {
-    /// Finds the secret. One trailing newline is dropped.
+    /// Finds the secret. A byte-order mark at its head and one newline at its end are dropped.
     ///
     /// # Errors
     /// What is wrong and how to mend it, without the secret itself.
     pub fn resolve(&self) -> Result<Secret, String> {
-        let text = match self {
-            Self::Plain(secret) => secret.expose().to_owned(),
+        let (bytes, holder, remedy) = match self {
+            Self::Plain(secret) => (secret.expose().as_bytes().to_vec(), "the secret".to_owned(), "correct it"),
             Self::File(path) => read_file(path)?,
-            Self::Env(name) => match std::env::var(name) {
-                Ok(value) => value,
-                Err(std::env::VarError::NotPresent) => {
-                    return Err(format!("the environment variable {name} is not set; set it for this process"));
-                }
-                Err(std::env::VarError::NotUnicode(_)) => {
-                    return Err(format!("the environment variable {name} is not UTF-8; mend its value"));
-                }
-            },
+            Self::Env(name) => {
+                let value = std::env::var_os(name)
+                    .ok_or_else(|| format!("the environment variable {name} is not set; set it for this process"))?;
+                (value.into_encoded_bytes(), format!("the environment variable {name}"), "correct its value")
+            }
             Self::Credential(name) => read_credential(name)?,
         };
-        let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        let text = files::text(&bytes).map_err(|problem| format!("{holder} {problem}; {remedy}"))?;
+        let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         if text.is_empty() {
             return Err("the secret is empty; put the credential there".to_owned());
         }
@@ -85,7 +83,10 @@ impl SecretRef {
     }
 }
 
-fn read_credential(name: &str) -> Result<String, String> {
+/// What a secret was read from: its bytes, its name and how to correct it.
+type Read = (Vec<u8>, String, &'static str);
+
+fn read_credential(name: &str) -> Result<Read, String> {
     if name.is_empty() || name.contains('/') || name == "." || name == ".." {
         return Err("a credential is named by a plain file name; name it as LoadCredential= does".to_owned());
     }
@@ -95,18 +96,13 @@ fn read_credential(name: &str) -> Result<String, String> {
     read_file(&Path::new(&directory).join(name))
 }
 
-fn read_file(path: &Path) -> Result<String, String> {
-    let read = || {
-        let mut text = String::new();
-        std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
-        Ok::<_, std::io::Error>(text)
-    };
-    let text = read()
-        .map_err(|error| format!("cannot read the secret file {}: {error}; create it or correct the path", path.display()))?;
-    if text.len() as u64 > FILE_LIMIT {
-        return Err(format!("the secret file {} is over 64 KiB; name the right file", path.display()));
+fn read_file(path: &Path) -> Result<Read, String> {
+    let holder = format!("the secret file {}", path.display());
+    match files::read(path, FILE_LIMIT) {
+        Ok(bytes) => Ok((bytes, holder, "save it as UTF-8")),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(format!("{holder} is over 64 KiB; name the right file")),
+        Err(error) => Err(format!("cannot read {holder}: {error}; create it or correct the path")),
     }
-    Ok(text)
 }
 
 impl<'de> Deserialize<'de> for SecretRef {

@@ -10,6 +10,7 @@ pub(crate) mod yaml;
 
 use crate::checked::Problem;
 use crate::domain::{Label, Low, Thresholds};
+use crate::files;
 use crate::http::client::{ExtraRoots, Network};
 use crate::http::proxy;
 use crate::provider::{Build, Provider, Settings};
@@ -22,6 +23,9 @@ use std::time::Duration;
 
 pub use error::ConfigError;
 pub(crate) use scalar::UniqueMap;
+
+/// The largest configuration that is read, in bytes: enough for the sources of many processes.
+const FILE_LIMIT: u64 = 32 * 1024 * 1024;
 
 /// Between two polls of a source, unless configured.
 const fn default_interval() -> Duration {
@@ -82,7 +86,7 @@ impl Config {
     /// The first problem, with the place and the mend.
     pub fn load(path: &Path, names: &[String]) -> Result<Self, ConfigError> {
         let unreadable = |error| ConfigError::of_file(path, &format!("cannot be read: {error}; name another with --config.file"));
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let bytes = files::read(path, FILE_LIMIT).map_err(unreadable)?;
         let Parsed { mut config, readable_secrets } = Self::parse(path, &bytes, names)?;
         if !readable_secrets.is_empty() && others_can_read(path) {
             let places = readable_secrets.join(", ");

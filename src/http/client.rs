@@ -8,6 +8,7 @@ use super::names::Names;
 use super::proxy::Environment;
 use super::{Http, Request, Response, parse_retry_after};
 use crate::domain::{Failure, Reason};
+use crate::files;
 use crate::secret::Secret;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use url::Url;
 
+/// The largest file of root certificates that is read, in bytes: those of a system take a quarter of a MiB.
+const PEM_LIMIT: u64 = 4 * 1024 * 1024;
 /// How many redirects within one origin are followed.
 const REDIRECT_LIMIT: usize = 5;
 /// `User-Agent` of calls whose provider demands no other.
@@ -47,8 +50,8 @@ impl ExtraRoots {
     /// What is wrong with the file and how to mend it.
     pub fn read(path: &Path) -> Result<Self, String> {
         let cannot = |error: String| format!("cannot read certificates from {}: {error}; name a PEM file", path.display());
-        let pem = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let pem = files::read(path, PEM_LIMIT).map_err(|error| cannot(error.to_string()))?;
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(files::without_mark(&pem)).collect();
         let certificates = certificates.map_err(|error| cannot(error.to_string()))?;
         let mut probe = rustls::RootCertStore::empty();
         if certificates.is_empty() || certificates.iter().any(|certificate| probe.add(certificate.clone()).is_err()) {
@@ -140,6 +143,13 @@ fn default_headers() -> HeaderMap {
 
 fn system_roots() -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
+    if let Some(path) = std::env::var_os("SSL_CERT_FILE") {
+        // The library would read a device without an end for ever.
+        if let Err(error) = files::read_regular(Path::new(&path), PEM_LIMIT) {
+            tracing::warn!(%error, "no root certificates of the system: SSL_CERT_FILE cannot be read; name a PEM file");
+            return roots;
+        }
+    }
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
 }

@@ -2,6 +2,7 @@
 //!
 //! It knows bytes under names and nothing of what they mean.
 
+use crate::files;
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use ring::hmac;
@@ -25,6 +26,9 @@ const UNFINISHED: &str = "balance-exporter.redb.new";
 pub(super) const FORMAT: u32 = 1;
 /// The states are in memory anyway.
 const CACHE: usize = 1024 * 1024;
+
+/// The largest file that is read into memory, in bytes: far more than ten thousand sources take.
+const LARGEST_GLANCE: u64 = 256 * 1024 * 1024;
 
 /// Where the database's file names the version of its format, once for each of the two newest transactions.
 const VERSIONS: [usize; 2] = [64, 192];
@@ -82,7 +86,7 @@ impl Content {
     /// Reads the file without writing to it: what an opening would repair is repaired in a copy in memory. None where nothing
     /// good can be read.
     pub(super) fn glance(directory: &Path) -> Option<Self> {
-        let bytes = std::fs::read(directory.join(FILE_NAME)).ok()?;
+        let bytes = files::read_regular(&directory.join(FILE_NAME), LARGEST_GLANCE).ok()?;
         let read = AssertUnwindSafe(|| {
             let copy = InMemoryBackend::new();
             copy.set_len(bytes.len() as u64).ok()?;

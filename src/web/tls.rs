@@ -3,6 +3,7 @@
 use super::file::{ClientAuth, Text, Tls};
 use super::watch::Watched;
 use crate::checked::Problem;
+use crate::files;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -128,14 +129,18 @@ impl Pem {
         }
     }
 
+    fn bytes(&self) -> &[u8] {
+        files::without_mark(self.text.expose_secret())
+    }
+
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Problem> {
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.text.expose_secret()).collect();
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.bytes()).collect();
         certificates.ok().filter(|certificates| !certificates.is_empty()).ok_or_else(|| self.no_certificate())
     }
 
     fn private_key(&self) -> Result<PrivateKeyDer<'static>, Problem> {
         let text = format!("{} holds no private key; name a PEM file with one that has no passphrase", self.from);
-        PrivateKeyDer::from_pem_slice(self.text.expose_secret()).map_err(|_| Problem::at(&self.place, text))
+        PrivateKeyDer::from_pem_slice(self.bytes()).map_err(|_| Problem::at(&self.place, text))
     }
 
     fn no_certificate(&self) -> Problem {

@@ -1,9 +1,13 @@
 //! Files that were read, and whether they have changed since. Nothing waits or runs here: whoever uses a file asks.
 
+use crate::files;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// The largest file that is read, in bytes.
+const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// The files of one reading, each as it was just before it was read.
 #[derive(Default)]
@@ -33,14 +37,10 @@ impl Watched {
     /// Reads a file and remembers it, also where it cannot be read.
     ///
     /// # Errors
-    /// As the system says. A pipe or a device is refused: to read it again could take for ever.
+    /// As the system says, or that it is over 4 MiB. A pipe or a device is refused: to read it again could take for ever.
     pub(super) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
-        let metadata = std::fs::metadata(path);
-        self.0.push((path.to_owned(), metadata.as_ref().ok().map(Stamp::of)));
-        if !metadata?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
-        std::fs::read(path)
+        self.0.push((path.to_owned(), std::fs::metadata(path).ok().as_ref().map(Stamp::of)));
+        files::read_regular(path, LIMIT)
     }
 
     /// Whether any of the files is not as it was.

@@ -11,6 +11,7 @@ mod deploy;
 mod direction;
 mod documents;
 mod ending;
+mod files;
 mod generated;
 mod golden;
 mod grafana;
