@@ -3,6 +3,7 @@
 //! A secret enters through a [`SecretRef`] in the configuration and is held as a [`Secret`], which has no `Display` and whose
 //! `Debug` shows nothing. Texts that come from a provider pass a [`Mask`] before anybody sees them.
 
+use crate::checked::{Text, error};
 use crate::domain::Label;
 use crate::files;
 use secrecy::{ExposeSecret, SecretString};
@@ -135,35 +136,41 @@ impl<'de> Visitor<'de> for SecretVisitor {
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<SecretRef, E> {
-        Err(E::custom(QUOTES))
+        Err(error(QUOTES))
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<SecretRef, E> {
-        Err(E::custom(QUOTES))
+        Err(error(QUOTES))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<SecretRef, E> {
-        Err(E::custom(QUOTES))
+        Err(error(QUOTES))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<SecretRef, E> {
-        Err(E::custom(QUOTES))
+        Err(error(QUOTES))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
-        let Some(form) = map.next_key::<String>()? else { return Err(A::Error::custom(FORMS)) };
+        let Some(form) = map.next_key::<String>()? else { return Err(error(FORMS)) };
         // The wrong key is not quoted: it could be the secret.
         let secret = match form.as_str() {
-            "file" => SecretRef::File(map.next_value()?),
-            "env" => SecretRef::Env(map.next_value()?),
-            "credential" => SecretRef::Credential(map.next_value()?),
-            _ => return Err(A::Error::custom(FORMS)),
+            "file" => SecretRef::File(place(&mut map)?.into()),
+            "env" => SecretRef::Env(place(&mut map)?),
+            "credential" => SecretRef::Credential(place(&mut map)?),
+            _ => return Err(error(FORMS)),
         };
         match map.next_key::<String>()? {
             None => Ok(secret),
-            Some(_) => Err(A::Error::custom(FORMS)),
+            Some(_) => Err(error(FORMS)),
         }
     }
+}
+
+/// Where a secret is to be found.
+fn place<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
+    let place: Text = map.next_value()?;
+    if place.trim().is_empty() { Err(error("must not be empty; write the path or the name")) } else { Ok(place.to_string()) }
 }
 
 /// Takes a source's secrets out of texts that a provider wrote.

@@ -2,7 +2,7 @@
 //!
 //! serde's messages quote the value that is wrong, and that value can be a secret in the wrong place. Here it is taken out.
 
-use crate::checked::Problem;
+use crate::checked::{self, Problem};
 use std::fmt;
 use std::path::Path;
 
@@ -28,17 +28,19 @@ impl ConfigError {
     }
 
     pub(super) fn of_yaml(path: &Path, error: &serde_yaml::Error) -> Self {
-        let message = error.to_string();
-        let Some(location) = error.location() else { return Self::of_file(path, &plain(&message)) };
-        // The library appends the position, which stands in front here.
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-        Self::line(&format!("{}:{}:{}: {}", path.display(), location.line(), location.column(), plain(message)))
+        Self::at_location(path, error, &plain(&without_position(error)))
     }
 
-    /// A file that is not even YAML.
+    /// A file that is not even YAML. The parser has fixed words for that, without any of the file.
     pub(super) fn of_syntax(path: &Path, error: &serde_yaml::Error) -> Self {
-        let Self(line) = Self::of_yaml(path, error);
-        Self(format!("{line}; mend the YAML there: mostly it is the indentation, a tab or a missing quote"))
+        let text = without_position(error);
+        let mend = "mend the YAML there: mostly it is the indentation, a tab or a missing quote";
+        Self::at_location(path, error, &format!("{text}; {mend}"))
+    }
+
+    fn at_location(path: &Path, error: &serde_yaml::Error, text: &str) -> Self {
+        let Some(location) = error.location() else { return Self::of_file(path, text) };
+        Self::line(&format!("{}:{}:{}: {text}", path.display(), location.line(), location.column()))
     }
 
     fn line(text: &str) -> Self {
@@ -46,41 +48,76 @@ impl ConfigError {
     }
 }
 
-/// Rewrites a message of serde: keys become part of the place, values disappear, and the mend is named.
+/// The library appends the position, which stands in front here.
+fn without_position(error: &serde_yaml::Error) -> String {
+    let message = error.to_string();
+    match message.rsplit_once(" at line ") {
+        Some((text, _)) if error.location().is_some() => text.to_owned(),
+        _ => message,
+    }
+}
+
+/// Rewrites a message of serde: keys become part of the place, values disappear, and the mend is named. What it does not know, it
+/// does not show: it could be a value.
 fn plain(message: &str) -> String {
-    if let Some((place, key, rest)) = around(message, "unknown field `", "`, ") {
+    if let Some((place, text)) = checked::own(message) {
+        return format!("{place}{text}");
+    }
+    known(message).unwrap_or_else(|| "is not understood; compare it with the example configuration".to_owned())
+}
+
+fn known(message: &str) -> Option<String> {
+    if let Some((place, rest)) = message.split_once("unknown field `") {
+        // Of the key itself, only the last such words are no part.
+        let (key, expected) = rest.rsplit_once("`, expected ")?;
         // What is no word can be a value that lost its colon, `password:hunter2`.
         let word = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let place = if word { under(place, key) } else { place.trim_end_matches(": ").to_owned() };
-        return if place.is_empty() { format!("unknown key; {rest}") } else { format!("{place}: unknown key; {rest}") };
+        let place = if place.is_empty() { place } else { format!("{place}: ") };
+        return Some(format!("{place}unknown key; expected {expected}"));
     }
-    if let Some((place, key, _)) = around(message, "missing field `", "`") {
-        return format!("{}: is missing; add it", under(place, key));
+    if let Some((place, key)) = around(message, "missing field `", "`") {
+        return Some(format!("{}: is missing; add it", under(place, key)));
     }
-    if let Some((place, key, _)) = around(message, "duplicate field `", "`") {
-        return format!("{}: stands there twice; drop one", under(place, key));
+    if let Some((place, key)) = around(message, "duplicate field `", "`") {
+        return Some(format!("{}: stands there twice; drop one", under(place, key)));
     }
-    if let Some((place, _, rest)) = around(message, "unknown variant `", "`, ") {
-        return format!("{place}unknown name; {rest}");
+    if let Some((place, rest)) = message.split_once("unknown variant `") {
+        return Some(format!("{place}unknown name; expected {}", rest.rsplit_once("`, expected ")?.1));
     }
-    for kind in ["invalid type: ", "invalid value: "] {
-        let Some((place, found)) = message.split_once(kind) else { continue };
-        // What was expected never holds a value, so the last such words end the quotation.
-        let Some((found, expected)) = found.rsplit_once(", expected ") else { continue };
-        if expected == "map with a single key" {
-            return format!("{place}names several providers; give each its own source");
-        }
-        let sort = found.split(['`', '"', '(']).next().unwrap_or_default().trim();
-        return format!("{place}found {}, expected {expected}", if sort == "unit value" { "nothing" } else { sort });
+    if message == "repetition limit exceeded" {
+        return Some("the aliases stand for too much; write less of it as an alias".to_owned());
     }
-    message.to_owned()
+    let (place, found) = ["invalid type: ", "invalid value: "].iter().find_map(|kind| message.split_once(kind))?;
+    // What was expected never holds a value, so the last such words end the quotation.
+    let (found, expected) = found.rsplit_once(", expected ")?;
+    Some(match expected {
+        "map with a single key" => format!("{place}must name exactly one provider; give each its own source"),
+        "newtype variant" => format!("{place}is a name without settings; write {{NAME: SETTINGS}}"),
+        // What a text is asked for as.
+        "a YAML tag starting with '!'" => format!("{place}found {}, expected a text", sort(found)),
+        _ => format!("{place}found {}, expected {expected}", sort(found)),
+    })
 }
 
-/// Splits `before OPEN inner CLOSE after`.
-fn around<'a>(message: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str, &'a str)> {
+/// The sort of a value, in words of this program alone.
+fn sort(found: &str) -> &'static str {
+    let sorts = [
+        ("unit value", "nothing"),
+        ("boolean", "boolean"),
+        ("integer", "integer"),
+        ("floating point", "floating point"),
+        ("string", "string"),
+        ("sequence", "sequence"),
+        ("map", "map"),
+    ];
+    sorts.iter().find(|(begins, _)| found.starts_with(begins)).map_or("something else", |(_, sort)| sort)
+}
+
+/// Splits `before OPEN inner CLOSE` at the end of a message.
+fn around<'a>(message: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str)> {
     let (before, rest) = message.split_once(open)?;
-    let (inner, after) = rest.split_once(close)?;
-    Some((before, inner, after))
+    Some((before, rest.strip_suffix(close)?))
 }
 
 /// `place: ` and a key as `place.key`.
@@ -92,6 +129,8 @@ fn under(place: &str, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const UNKNOWN: &str = "is not understood; compare it with the example configuration";
 
     #[test]
     fn values_disappear_and_keys_stay() {
@@ -107,7 +146,18 @@ mod tests {
             ("a: invalid type: string \"hunter2, expected x\", expected a map", "a: found string, expected a map"),
             ("a: invalid type: integer `12345`, expected a map", "a: found integer, expected a map"),
             ("a: invalid type: unit value, expected a map", "a: found nothing, expected a map"),
-            ("p: invalid type: map, expected map with a single key", "p: names several providers; give each its own source"),
+            (
+                "p: invalid type: map, expected map with a single key",
+                "p: must name exactly one provider; give each its own source",
+            ),
+            ("a: unknown field `a`, hunter2`, expected `x`", "a: unknown key; expected `x`"),
+            ("a: unknown field `b`, there are no fields", UNKNOWN),
+            ("p: unknown variant `a`, hunter2`, expected `x`", "p: unknown name; expected `x`"),
+            ("a: invalid type: hunter2, expected a map", "a: found something else, expected a map"),
+            ("a: invalid length 2, expected hunter2", UNKNOWN),
+            ("cannot make hunter2 of it", UNKNOWN),
+            ("a: unknown field `\u{1}hunter2`, expected `x`", "a: unknown key; expected `x`"),
+            ("a: \u{1}our own words: `these`", "a: our own words: `these`"),
             (
                 "p: unknown variant `hunter2`, expected one of `adstat`, `mysmpp`",
                 "p: unknown name; expected one of `adstat`, `mysmpp`",

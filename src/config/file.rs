@@ -1,16 +1,23 @@
 //! What the YAML file may look like, key by key. It does no I/O.
 
 use super::scalar::{Interval, Level, MaxAge, Name, Timeout, UniqueMap};
+use crate::checked;
 use crate::provider::Settings;
 use crate::secret::SecretRef;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the key sources")]
 pub(super) struct File {
     pub defaults: Option<Defaults>,
+    #[serde(deserialize_with = "listed")]
     pub sources: Vec<Source>,
+}
+
+/// A list, which may be empty. The parser would take nothing for an empty one, and a file that was cut off for one that polls nothing.
+fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Source>, D::Error> {
+    Option::deserialize(deserializer)?.ok_or_else(|| checked::error("sources: is missing; add some, or write [] for none"))
 }
 
 /// What a source inherits unless it says otherwise.

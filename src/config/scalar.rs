@@ -85,7 +85,7 @@ impl Visitor<'_> for LevelVisitor {
     }
 
     fn visit_f64<E: Error>(self, level: f64) -> Result<Level, E> {
-        if level.is_finite() { Ok(Level(level)) } else { Err(E::custom("a threshold must be finite; write a number")) }
+        if level.is_finite() { Ok(Level(level)) } else { Err(checked::error("a threshold must be finite; write a number")) }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "thresholds are compared with gauges, which are f64")]
@@ -95,6 +95,16 @@ impl Visitor<'_> for LevelVisitor {
 
     #[expect(clippy::cast_precision_loss, reason = "as for i64")]
     fn visit_u64<E: Error>(self, level: u64) -> Result<Level, E> {
+        Ok(Level(level as f64))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "as for i64")]
+    fn visit_i128<E: Error>(self, level: i128) -> Result<Level, E> {
+        Ok(Level(level as f64))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "as for i64")]
+    fn visit_u128<E: Error>(self, level: u128) -> Result<Level, E> {
         Ok(Level(level as f64))
     }
 }

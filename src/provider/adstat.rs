@@ -9,7 +9,7 @@ use super::answer::Refusals;
 use super::document::Document;
 use super::found::Found;
 use super::settings::{Build, Endpoint, required};
-use crate::checked::Problem;
+use crate::checked::{Problem, Text};
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading};
 use crate::http::Http;
 use crate::secret::{Secret, SecretRef};
@@ -30,14 +30,14 @@ pub struct Settings {
     url: Option<Endpoint>,
     login: Option<Login>,
     token: Option<SecretRef>,
-    account_currency: Option<String>,
-    accounts: Option<Vec<String>>,
+    account_currency: Option<Text>,
+    accounts: Option<Vec<Text>>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a map with username and password")]
 struct Login {
-    username: String,
+    username: Text,
     password: SecretRef,
 }
 
@@ -47,7 +47,7 @@ impl Settings {
             (Some(login), None) => {
                 required("login.username", &login.username)?;
                 let password = build.secret("login.password", &login.password)?;
-                Access::login(login.username.clone(), password)
+                Access::login(login.username.to_string(), password)
             }
             (None, Some(token)) => Access::Fixed(build.bearer("token", token)?),
             (None, None) => return Err(Problem::at("", "no credentials; add login or token")),
@@ -60,19 +60,19 @@ impl Settings {
             base: build.endpoint(self.url.as_ref(), DEFAULT_URL).into_base(),
             access,
             account_currency: Label::currency(self.account_currency.as_deref().unwrap_or_default()),
-            accounts: self.accounts.clone(),
+            accounts: self.accounts.as_ref().map(|accounts| accounts.iter().map(|uid| uid.to_string()).collect()),
         })
     }
 }
 
-fn check_accounts(accounts: &[String]) -> Result<(), Problem> {
+fn check_accounts(accounts: &[Text]) -> Result<(), Problem> {
     if accounts.is_empty() {
         return Err(Problem::at("accounts", "names no account; list some, or drop the key to watch all"));
     }
     for (i, account) in accounts.iter().enumerate() {
         required(&format!("accounts[{i}]"), account)?;
         if accounts.iter().take(i).any(|earlier| earlier == account) {
-            return Err(Problem::at(format!("accounts[{i}]"), format!("the account {account} is listed twice; drop one")));
+            return Err(Problem::at(format!("accounts[{i}]"), format!("the account {} is listed twice; drop one", &**account)));
         }
     }
     Ok(())

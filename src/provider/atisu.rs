@@ -8,7 +8,7 @@ use super::answer::{self, Refusals};
 use super::document::Document;
 use super::found::Object;
 use super::settings::{Build, Endpoint};
-use crate::checked::Problem;
+use crate::checked::{Problem, Text};
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason, Wallet, WalletKind};
 use crate::http::{Http, Request, Response};
 use crate::secret::SecretRef;
@@ -28,7 +28,7 @@ const CURRENCY: &str = "ATIS";
 pub struct Settings {
     url: Option<Endpoint>,
     token: SecretRef,
-    ati_code: String,
+    ati_code: Text,
 }
 
 impl Settings {

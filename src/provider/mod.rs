@@ -43,6 +43,7 @@ macro_rules! providers {
         /// without secrets.
         #[expect(non_camel_case_types, reason = "a variant is the provider's name in the configuration and in labels")]
         #[derive(Debug, Deserialize, Serialize)]
+        #[serde(expecting = "a map with the provider's name and its settings")]
         pub enum Settings {
             $(
                 #[doc = concat!("Settings of `", stringify!($name), "`.")]

@@ -7,7 +7,7 @@ use super::answer::{self, Refusals, reason_by_status};
 use super::document::{Document, Value};
 use super::found::{Found, Object};
 use super::settings::{Build, Endpoint, required};
-use crate::checked::Problem;
+use crate::checked::{Problem, Text};
 use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
 use crate::http::{Http, Request, Response, StatusCode};
 use crate::secret::{Secret, SecretRef};
@@ -22,7 +22,7 @@ const DEFAULT_URL: &str = "http://lk.mysmpp.ru/json/balance.php";
 #[serde(deny_unknown_fields, expecting = "a map with the settings of mysmpp")]
 pub struct Settings {
     url: Option<Endpoint>,
-    login: Option<String>,
+    login: Option<Text>,
     password: Option<SecretRef>,
     token: Option<SecretRef>,
 }
@@ -33,7 +33,7 @@ impl Settings {
             (Some(login), Some(password), None) => {
                 required("login", login)?;
                 let password = build.secret("password", password)?;
-                serde_json::json!({"login": login, "password": password.expose()})
+                serde_json::json!({"login": &**login, "password": password.expose()})
             }
             (None, None, Some(token)) => serde_json::json!({"token": build.token("token", token)?.expose()}),
             (None, None, None) => return Err(Problem::at("", "no credentials; add login and password, or token")),

@@ -41,8 +41,7 @@ pub(super) struct Tls {
     pub cert_file: Option<PathBuf>,
     pub key_file: Option<PathBuf>,
     pub client_ca_file: Option<PathBuf>,
-    #[serde(default)]
-    pub client_auth_type: ClientAuth,
+    pub client_auth_type: Option<ClientAuth>,
     pub client_allowed_sans: Option<IgnoredAny>,
     pub min_version: Option<Version>,
     pub max_version: Option<Version>,

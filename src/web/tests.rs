@@ -267,6 +267,22 @@ fn bad_users_and_headers_are_refused() {
 }
 
 #[test]
+fn nothing_is_missing_and_no_text() {
+    let missing = "is missing; write a text, in quotes where it is the word null";
+    let key = "a key is missing; write it, in quotes where it is the word null";
+    let cases = [
+        ("basic_auth_users: {alice: null}".to_owned(), "1:27: basic_auth_users.alice", missing),
+        (format!("basic_auth_users: {{null: {HASH}}}"), "1:20: basic_auth_users", key),
+        (tls("cipher_suites: [~]"), "4:19: tls_server_config.cipher_suites[0]", missing),
+        (tls("curve_preferences: [null]"), "4:23: tls_server_config.curve_preferences[0]", missing),
+    ];
+    let cases = cases.map(|(text, place, told)| (text, format!("web.yml:{place}: {told}")));
+    refused(&cases.each_ref().map(|(text, line)| (text.clone(), line.as_str())));
+    let directory = directory();
+    assert!(open(&directory, &tls("client_auth_type: ~\n  min_version:\n  cipher_suites: null")).is_ok());
+}
+
+#[test]
 fn a_change_that_is_bad_or_opens_a_door_leaves_the_old_in_force() {
     let directory = directory();
     let web = open(&directory, &format!("{TLS}basic_auth_users: {{alice: {HASH}}}\n")).expect("good");

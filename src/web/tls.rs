@@ -52,7 +52,7 @@ pub(super) fn server(tls: Tls, directory: &Path, watched: &mut Watched) -> Resul
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions)
         .map_err(|_| Problem::at("cipher_suites", "leave none for the versions of TLS; add some or drop the key"))?;
-    let builder = match client_verifier(tls.client_auth_type, client_ca, provider)? {
+    let builder = match client_verifier(tls.client_auth_type.unwrap_or_default(), client_ca, provider)? {
         None => builder.with_no_client_auth(),
         Some(verifier) => builder.with_client_cert_verifier(verifier),
     };

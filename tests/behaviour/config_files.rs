@@ -57,6 +57,72 @@ fn whole_files() -> Vec<(String, &'static str)> {
     ]
 }
 
+/// Files in which something is nothing, or more than it looks, with the line they get.
+fn surprises() -> Vec<(String, &'static str)> {
+    let text = "is missing; write a text, in quotes where it is the word null";
+    let key = "a key is missing; write it, in quotes where it is the word null";
+    let tag = "a tag such as !name means nothing here; write the value itself, in quotes where it begins with !";
+    let merge = "merge keys are not supported; write the keys out, or use defaults";
+    let secret = "found nothing, expected {file: PATH}, {env: NAME}, {credential: NAME} or a text";
+    let missing = "sources: is missing; add some, or write [] for none";
+    let adstat = |settings: &str| with_provider(&format!("adstat: {{{settings}}}"));
+    let cases: [(String, &str, &str); 35] = [
+        (with_keys("").replace("name: a", "name: null"), "2:11: sources[0].name", text),
+        (with_keys("").replace("name: a", "name: ~"), "2:11: sources[0].name", text),
+        (with_keys("").replace("name: a", "name:"), "2:10: sources[0].name", text),
+        (with_keys("").replace("name: a", "name: !!null Null"), "2:11: sources[0].name", text),
+        (with_keys("").replace("name: a", "name: !env NAME"), "2:11: sources[0].name", tag),
+        (with_keys("").replace("name: a", "name: [a]"), "2:11: sources[0].name", "found sequence, expected a text"),
+        (adstat("login: {username: null, password: x}"), "4:34: sources[0].provider.adstat.login.username", text),
+        (adstat("login: {username: x, password: ~}"), "4:47: sources[0].provider.adstat.login.password", secret),
+        (adstat("token: x, accounts: [A, null]"), "4:40: sources[0].provider.adstat.accounts[1]", text),
+        (adstat("token: {file: null}"), "4:30: sources[0].provider.adstat.token.file", text),
+        (adstat("token: {env: ~}"), "4:29: sources[0].provider.adstat.token.env", text),
+        (adstat("token: {credential: }"), "4:36: sources[0].provider.adstat.token.credential", text),
+        (adstat("token: {file: ''}"), "4:23: sources[0].provider.adstat.token", "must not be empty; write the path or the name"),
+        (adstat("token: {null: x}"), "4:24: sources[0].provider.adstat.token", key),
+        (adstat("token: !vault x"), "4:23: sources[0].provider.adstat.token", tag),
+        (adstat("token: null"), " sources[0].provider.adstat", "no credentials; add login or token"),
+        (
+            with_provider("mysmpp: {login: null, password: x}"),
+            " sources[0].provider.mysmpp.login",
+            "is missing beside password; add it",
+        ),
+        (with_provider("atisu: {token: x, ati_code: ~}"), "4:35: sources[0].provider.atisu.ati_code", text),
+        (with_provider("atisu: {token: ~, ati_code: 1}"), "4:22: sources[0].provider.atisu.token", secret),
+        (with_provider("null: {}"), "4:7: sources[0].provider", key),
+        (with_provider("{}"), "4:7: sources[0].provider", "must name exactly one provider; give each its own source"),
+        (
+            with_provider("null"),
+            "4:7: sources[0].provider",
+            "found nothing, expected a map with the provider's name and its settings",
+        ),
+        (with_provider("!adstat {token: x}"), "4:7: sources[0].provider", tag),
+        (with_provider("adstat"), "4:7: sources[0].provider", "is a name without settings; write {NAME: SETTINGS}"),
+        (with_keys("low: {accounts: {~: {warning: 1}}}"), "4:22: sources[0].low.accounts", key),
+        (with_keys("low: {areas: {? : {warning: 1}}}"), "4:21: sources[0].low.areas", key),
+        (with_keys("low: {areas: {<<: {warning: 1}}}"), "4:19: sources[0].low.areas", merge),
+        (
+            with_keys("low: {areas: {[A]: {warning: 1}}}"),
+            "4:19: sources[0].low.areas",
+            "found sequence, expected a text as the key",
+        ),
+        (
+            with_keys("low: {areas: {A: null}}"),
+            "4:22: sources[0].low.areas.A",
+            "found nothing, expected a map with warning, critical or both",
+        ),
+        (with_keys("low: {amount: {warning: ~}}"), " sources[0].low.amount", "names no threshold; add warning, critical or both"),
+        ("defaults: {proxy: {file: null}}\nsources: []\n".to_owned(), "1:26: defaults.proxy.file", text),
+        ("sources: [null]\n".to_owned(), "1:11: sources[0]", "found nothing, expected a source: a map with name and provider"),
+        ("null\n".to_owned(), "1:1", "found nothing, expected a map with the key sources"),
+        ("sources:\n".to_owned(), "1:1", missing),
+        ("sources: null\n".to_owned(), "1:1", missing),
+    ];
+    let line = |place: &str, text: &str| String::leak(format!("f.yaml:{place}: {text}")) as &str;
+    cases.into_iter().map(|(file, place, text)| (file, line(place, text))).collect()
+}
+
 /// Defaults with the line they get, for a source that inherits them all.
 fn defaults() -> Vec<(&'static str, &'static str)> {
     vec![
@@ -146,7 +212,7 @@ fn providers() -> Vec<(&'static str, &'static str)> {
         ("megafon: {}", "f.yaml:4:7: sources[0].provider: unknown name; expected one of `adstat`, `mysmpp`, `atisu`"),
         (
             "mysmpp: {token: x}\n      atisu: {}",
-            "f.yaml:4:7: sources[0].provider: names several providers; give each its own source",
+            "f.yaml:4:7: sources[0].provider: must name exactly one provider; give each its own source",
         ),
         ("adstat:", "f.yaml: sources[0].provider.adstat: no credentials; add login or token"),
         (
@@ -244,7 +310,7 @@ fn each_rule_has_its_line() {
     let providers = providers().into_iter().map(|(provider, line)| (with_provider(provider), line));
     let defaults =
         defaults().into_iter().map(|(defaults, line)| (format!("defaults: {{{defaults}}}\n{}", with_keys("low: {}")), line));
-    let files: Vec<_> = whole_files().into_iter().chain(defaults).chain(keys).chain(providers).collect();
+    let files: Vec<_> = whole_files().into_iter().chain(surprises()).chain(defaults).chain(keys).chain(providers).collect();
     assert!(files.len() >= 30);
     let wrong: Vec<String> = files
         .into_iter()
@@ -256,6 +322,48 @@ fn each_rule_has_its_line() {
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.concat());
+}
+
+#[test]
+fn a_text_is_taken_as_it_is_written() {
+    for name in ["007", "1.10", "0x1F", "1e3", "yes", "true", "\"null\"", "!!str null", "'~'"] {
+        let file = format!("sources: [{{name: a, provider: {{adstat: {{token: x, accounts: [{name}]}}}}}}]\n");
+        let written = name.trim_start_matches("!!str ").trim_matches(['"', '\'']);
+        let config = Config::from_text(Path::new("f.yaml"), &file).expect("a good file");
+        let shown = format!("{:?}", config.sources[0].settings);
+        assert!(shown.contains(&format!("Text({written:?})")), "{shown}");
+    }
+    let thresholds = with_keys("low: {amount: {warning: 99999999999999999999, critical: -99999999999999999999}}");
+    let config = Config::from_text(Path::new("f.yaml"), &thresholds).expect("a good file");
+    assert_eq!((config.sources[0].low.amount.warning, config.sources[0].low.amount.critical), (Some(1e20), Some(-1e20)));
+}
+
+#[test]
+fn aliases_are_bounded_and_so_is_depth() {
+    let told = |file: &str| Config::from_text(Path::new("f.yaml"), file).err().map(|error| error.to_string());
+    let laughs =
+        ('b'..='k').zip('a'..).map(|(this, before)| format!("{this}: &{this} [{}]\n", vec![format!("*{before}"); 9].join(", ")));
+    let laughs = laughs.collect::<Vec<_>>().concat();
+    let laughs = told(&format!("a: &a [ha, ha]\n{laughs}sources: []\n"));
+    assert_eq!(laughs.as_deref(), Some("f.yaml: the aliases stand for too much; write less of it as an alias"));
+    let long = format!("sources:\n- name: &long {}\n  accounts: [{}]\n", "x".repeat(1024 * 1024), vec!["*long"; 1024].join(", "));
+    let long = told(&long).expect("refused");
+    assert!(long.ends_with(": the aliases stand for more than 32 MiB; write less of it as an alias"), "{long}");
+    let itself = told("a: &a [*a]\nsources: []\n").expect("refused");
+    assert!(itself.ends_with("]: is nested too deep; write it flatter"), "{itself}");
+
+    // On the stack of a lane, in a build that needs more of it than the shipped one.
+    let deep = move || told(&format!("sources: {}{}\n", "[".repeat(1000), "]".repeat(1000)));
+    let deep = std::thread::Builder::new().stack_size(256 * 1024).spawn(deep).expect("a thread").join().expect("no panic");
+    assert!(deep.is_some_and(|line| line.ends_with("]: is nested too deep; write it flatter")));
+
+    let brackets = told(&format!("sources: {}\n", "[".repeat(1_000_000)));
+    assert_eq!(brackets.as_deref(), Some("f.yaml: is nested too deep; write it flatter"), "before the parser sees it");
+
+    let alias = "x: &p {mysmpp: {token: x}}\nsources: [{name: a, provider: *p}]\n";
+    assert_eq!(told(alias).as_deref(), Some("f.yaml:1:1: x: unknown key; expected `defaults` or `sources`"));
+    let good = "sources: [{name: a, provider: &p {mysmpp: {token: x}}}, {name: b, provider: *p}]\n";
+    assert_eq!(told(good), None);
 }
 
 #[test]

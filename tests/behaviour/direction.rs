@@ -11,7 +11,7 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("domain", &[]),
     ("checked", &[]),
     ("schedule", &["domain"]),
-    ("secret", &["domain", "files"]),
+    ("secret", &["checked", "domain", "files"]),
     ("human", &["domain"]),
     ("http", &["blocking", "domain", "files", "secret"]),
     ("provider", &["checked", "domain", "http", "secret"]),
