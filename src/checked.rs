@@ -70,7 +70,7 @@ impl<'de, T> Visitor<'de> for Checked<T> {
 }
 
 /// A text as it is written.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {

@@ -46,7 +46,7 @@ struct Scheduled {
 impl Scheduled {
     /// Whether the other is the same account with the same secrets, by whatever way it is reached.
     fn makes_same_provider(&self, other: &Ready) -> bool {
-        self.about.identity == other.about.identity && self.recipe.secrets == other.recipe.secrets
+        self.about.identity == other.about.identity && self.recipe.makes_same_provider(&other.recipe)
     }
 }
 

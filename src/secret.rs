@@ -8,7 +8,6 @@ use crate::domain::Label;
 use crate::files;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde::ser::{Serialize, Serializer};
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -109,13 +108,6 @@ fn read_file(path: &Path) -> Result<Read, String> {
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SecretVisitor)
-    }
-}
-
-/// Nothing: neither the secret, nor where it is to be found, which may change without changing it.
-impl Serialize for SecretRef {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
     }
 }
 

@@ -13,13 +13,14 @@ use crate::domain::{Label, Low, Thresholds};
 use crate::files;
 use crate::http::client::{ExtraRoots, Network};
 use crate::http::proxy;
-use crate::provider::{Build, Provider, Settings};
+use crate::provider::{Build, Provider};
 use crate::secret::{Secret, SecretRef};
 use scalar::show;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 pub use error::ConfigError;
 pub(crate) use scalar::UniqueMap;
@@ -60,12 +61,12 @@ pub struct Source {
     pub provider_name: &'static str,
     /// The provider itself.
     pub provider: Arc<dyn Provider>,
-    /// What the provider was made of, beside the secrets.
-    pub settings: Settings,
+    /// The address that it asks.
+    pub url: Option<Url>,
+    /// What says which account it asks, each under its key.
+    pub account: Vec<(&'static str, Secret)>,
     /// Every secret of the source, the proxy's included.
     pub secrets: Vec<Secret>,
-    /// Those of them that say which account is asked, because no login does.
-    pub tokens: Vec<Secret>,
     /// Between two polls; a second or more.
     pub interval: Duration,
     /// Of one HTTP call; shorter than the interval.
@@ -189,9 +190,9 @@ fn source(place: &str, entry: file::Source, defaults: &Inherited, build: &mut Bu
         name: entry.name.0.into(),
         provider_name,
         provider,
-        settings: entry.provider,
+        url: build.url.clone(),
+        account: build.account.clone(),
         secrets: build.secrets.clone(),
-        tokens: build.tokens.clone(),
         interval: timing.interval,
         timeout: timing.timeout,
         max_age: timing.max_age,

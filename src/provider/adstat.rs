@@ -15,7 +15,7 @@ use crate::http::Http;
 use crate::secret::{Secret, SecretRef};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use session::{Access, Calls};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use url::Url;
 const DEFAULT_URL: &str = "https://client.adstat.pro/api/";
 
 /// `provider.adstat`: a login, or a fixed token for a short run.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of adstat")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -34,7 +34,7 @@ pub struct Settings {
     accounts: Option<Vec<Text>>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with username and password")]
 struct Login {
     username: Text,
@@ -46,6 +46,7 @@ impl Settings {
         let access = match (&self.login, &self.token) {
             (Some(login), None) => {
                 required("login.username", &login.username)?;
+                build.identify("login.username", &login.username);
                 let password = build.secret("login.password", &login.password)?;
                 Access::login(login.username.to_string(), password)
             }
@@ -53,26 +54,28 @@ impl Settings {
             (None, None) => return Err(Problem::at("", "no credentials; add login or token")),
             (Some(_), Some(_)) => return Err(Problem::at("token", "stands beside login; keep one of them")),
         };
-        if let Some(accounts) = &self.accounts {
+        let accounts: Option<Vec<String>> =
+            self.accounts.as_ref().map(|accounts| accounts.iter().map(|uid| uid.trim().to_owned()).collect());
+        if let Some(accounts) = &accounts {
             check_accounts(accounts)?;
+            for uid in accounts {
+                build.identify("accounts", uid);
+            }
         }
-        Ok(Adstat {
-            base: build.endpoint(self.url.as_ref(), DEFAULT_URL).into_base(),
-            access,
-            account_currency: Label::currency(self.account_currency.as_deref().unwrap_or_default()),
-            accounts: self.accounts.as_ref().map(|accounts| accounts.iter().map(|uid| uid.to_string()).collect()),
-        })
+        let account_currency = Label::currency(self.account_currency.as_deref().unwrap_or_default());
+        build.identify("account_currency", account_currency.as_str());
+        Ok(Adstat { base: build.endpoint(self.url.as_ref(), DEFAULT_URL).into_base(), access, account_currency, accounts })
     }
 }
 
-fn check_accounts(accounts: &[Text]) -> Result<(), Problem> {
+fn check_accounts(accounts: &[String]) -> Result<(), Problem> {
     if accounts.is_empty() {
         return Err(Problem::at("accounts", "names no account; list some, or drop the key to watch all"));
     }
     for (i, account) in accounts.iter().enumerate() {
         required(&format!("accounts[{i}]"), account)?;
         if accounts.iter().take(i).any(|earlier| earlier == account) {
-            return Err(Problem::at(format!("accounts[{i}]"), format!("the account {} is listed twice; drop one", &**account)));
+            return Err(Problem::at(format!("accounts[{i}]"), format!("the account {account} is listed twice; drop one")));
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::secret::SecretRef;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderValue;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use url::Url;
 
 const DEFAULT_URL: &str = "https://api.ati.su/v1.0/balance";
@@ -23,7 +23,7 @@ const DEFAULT_URL: &str = "https://api.ati.su/v1.0/balance";
 const CURRENCY: &str = "ATIS";
 
 /// `provider.atisu`: a token and the code of its ATI account.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of atisu")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -39,6 +39,7 @@ impl Settings {
         }
         let user_agent = HeaderValue::try_from(format!("ati_integrator_{code}"))
             .map_err(|error| Problem::at("ati_code", error.to_string()))?;
+        build.identify("ati_code", code);
         let authorization = build.bearer("token", &self.token)?;
         Ok(Atisu { url: build.endpoint(self.url.as_ref(), DEFAULT_URL).url().clone(), authorization, user_agent })
     }

@@ -19,7 +19,7 @@ use crate::domain::{Answer, Failure};
 use crate::http::Http;
 use crate::secret::Secret;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::sync::Arc;
 
 pub use settings::{Build, Endpoint};
@@ -39,10 +39,9 @@ macro_rules! providers {
     ($($name:ident),* $(,)?) => {
         $(mod $name;)*
 
-        /// The `provider` of a source, as the configuration states it: the provider's name over its settings. It serializes
-        /// without secrets.
+        /// The `provider` of a source, as the configuration states it: the provider's name over its settings.
         #[expect(non_camel_case_types, reason = "a variant is the provider's name in the configuration and in labels")]
-        #[derive(Debug, Deserialize, Serialize)]
+        #[derive(Debug, Deserialize)]
         #[serde(expecting = "a map with the provider's name and its settings")]
         pub enum Settings {
             $(

@@ -18,7 +18,7 @@ use url::Url;
 const DEFAULT_URL: &str = "http://lk.mysmpp.ru/json/balance.php";
 
 /// `provider.mysmpp`: a login with its password, or a token.
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with the settings of mysmpp")]
 pub struct Settings {
     url: Option<Endpoint>,
@@ -32,6 +32,7 @@ impl Settings {
         let credentials = match (&self.login, &self.password, &self.token) {
             (Some(login), Some(password), None) => {
                 required("login", login)?;
+                build.identify("login", login);
                 let password = build.secret("password", password)?;
                 serde_json::json!({"login": &**login, "password": password.expose()})
             }

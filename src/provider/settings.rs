@@ -4,7 +4,6 @@ use crate::checked::{self, Problem};
 use crate::secret::{Secret, SecretRef};
 use reqwest::header::HeaderValue;
 use serde::de::{Deserialize, Deserializer};
-use serde::ser::{Serialize, Serializer};
 use url::Url;
 
 /// The address of a provider: `http` or `https`, without credentials and without a fragment.
@@ -53,20 +52,15 @@ impl<'de> Deserialize<'de> for Endpoint {
     }
 }
 
-/// The address, for a digest and nothing that is shown: its query can hold a secret.
-impl Serialize for Endpoint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
-    }
-}
-
 /// What a provider leaves behind while its settings are checked.
 #[derive(Debug, Default)]
 pub struct Build {
     /// Every secret that was found, for the mask.
     pub secrets: Vec<Secret>,
-    /// Those of them that say which account is asked, because no login does.
-    pub tokens: Vec<Secret>,
+    /// What says which account is asked, each under its key: never the password, which may change.
+    pub account: Vec<(&'static str, Secret)>,
+    /// The address that is asked.
+    pub url: Option<Url>,
     /// Keys of the secrets that stand in the configuration itself.
     pub plain: Vec<String>,
     /// Whether credentials cross the network unencrypted.
@@ -87,13 +81,21 @@ impl Build {
         Ok(secret)
     }
 
-    /// Finds the token that stands at `key`.
+    /// Notes a setting that says which account is asked. One that is blank says nothing, so that a key which is new in a later
+    /// version changes no account. A setting that can be written in several ways must come in one of them.
+    pub fn identify(&mut self, key: &'static str, value: &str) {
+        if !value.trim().is_empty() {
+            self.account.push((key, Secret::new(value.to_owned())));
+        }
+    }
+
+    /// Finds the token that stands at `key`, which says which account is asked where no login does.
     ///
     /// # Errors
     /// What is wrong with it, at `key`.
-    pub fn token(&mut self, key: &str, reference: &SecretRef) -> Result<Secret, Problem> {
+    pub fn token(&mut self, key: &'static str, reference: &SecretRef) -> Result<Secret, Problem> {
         let token = self.secret(key, reference)?;
-        self.tokens.push(token.clone());
+        self.identify(key, token.expose());
         Ok(token)
     }
 
@@ -101,7 +103,7 @@ impl Build {
     ///
     /// # Errors
     /// What is wrong with it, at `key`.
-    pub fn bearer(&mut self, key: &str, reference: &SecretRef) -> Result<HeaderValue, Problem> {
+    pub fn bearer(&mut self, key: &'static str, reference: &SecretRef) -> Result<HeaderValue, Problem> {
         let token = self.token(key, reference)?;
         bearer(token.expose())
             .ok_or_else(|| Problem::at(key, "the token holds characters that cannot be sent in a header; correct it"))
@@ -116,8 +118,18 @@ impl Build {
         #[expect(clippy::expect_used, reason = "the default is a constant that a test parses")]
         let endpoint = given.cloned().unwrap_or_else(|| Endpoint::parse(default).expect("a good default"));
         self.cleartext |= endpoint.url().scheme() == "http";
+        self.identify("url", &service(endpoint.url()));
+        self.url = Some(endpoint.url().clone());
         endpoint
     }
+}
+
+/// Which service an address leads to, however it is written. With TLS or without, it has the same accounts.
+fn service(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let query = url.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{host}{port}{}{query}", url.path().trim_end_matches('/'))
 }
 
 /// `Bearer TOKEN`, or nothing where the token cannot stand in a header.

@@ -17,6 +17,7 @@ mod golden;
 mod grafana;
 mod hanging;
 mod http;
+mod identity;
 mod kept;
 mod lies;
 mod network;

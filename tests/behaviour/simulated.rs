@@ -66,7 +66,7 @@ pub(crate) fn source(
 pub(crate) fn recipe(token: &str) -> Recipe {
     let file = format!("sources: [{{name: a, provider: {{mysmpp: {{token: {token}}}}}}}]");
     let source = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0);
-    Recipe { secrets: source.secrets, network: source.network, timeout: source.timeout }
+    Recipe { secrets: source.secrets, url: source.url, network: source.network, timeout: source.timeout }
 }
 
 /// A wall clock that goes with the simulated one, until somebody sets it.
