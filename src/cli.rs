@@ -129,6 +129,9 @@ fn telemetry_path(text: &str) -> Result<String, &'static str> {
     if !text.starts_with('/') || text.contains(['?', '#', '%', ' ']) || text.contains(char::is_control) {
         return Err("not a path; write one such as /metrics");
     }
+    if text.starts_with("//") || text.split('/').any(|part| part == "." || part == "..") {
+        return Err("a path that clients take for another; write one such as /metrics");
+    }
     if text == "/" || text.starts_with("/-/") {
         return Err("the path is taken by another page; write one such as /metrics");
     }
@@ -160,7 +163,8 @@ mod tests {
     #[test]
     fn the_telemetry_path_leaves_room_for_the_other_pages() {
         assert_eq!(telemetry_path("/a/b").as_deref(), Ok("/a/b"));
-        for bad in ["metrics", "/", "/-/ready", "/a b", "/a?b", ""] {
+        assert_eq!(telemetry_path("/метрики/.x").as_deref(), Ok("/метрики/.x"));
+        for bad in ["metrics", "/", "/-/ready", "/a b", "/a?b", "", "/%D0", "//a", "/a/../b", "/.", "/a/.."] {
             assert!(telemetry_path(bad).is_err(), "{bad}");
         }
     }

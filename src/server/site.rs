@@ -12,6 +12,7 @@ use hyper::header::{
     HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 
 /// Where the process says that it serves; open to everybody.
@@ -80,8 +81,10 @@ impl Site {
     }
 
     fn route(&self, path: &str) -> Option<Route> {
+        // Clients percent-encode what is not ASCII, and may encode more; some send it as it is.
+        let decoded = percent_decode_str(path).decode_utf8();
         match path {
-            path if path == self.telemetry_path => Some(Route::Metrics),
+            _ if decoded.is_ok_and(|path| path == self.telemetry_path) => Some(Route::Metrics),
             "/" => Some(Route::Status),
             HEALTHY => Some(Route::Healthy),
             "/-/ready" => Some(Route::Ready),

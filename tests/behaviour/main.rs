@@ -35,5 +35,6 @@ mod simulation_reload;
 mod storage;
 mod storage_damage;
 mod support;
+mod telemetry_path;
 mod transport;
 mod web;
