@@ -36,5 +36,6 @@ mod storage;
 mod storage_damage;
 mod support;
 mod telemetry_path;
+mod test_command;
 mod transport;
 mod web;
