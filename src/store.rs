@@ -80,8 +80,8 @@ pub struct SourceState {
     pub about: Arc<About>,
     /// Polls ended.
     pub polls: u64,
-    /// Failed polls by reason, in the order of [`Reason::ALL`].
-    pub failures: [u64; Reason::ALL.len()],
+    /// Failed polls.
+    pub failures: u64,
     /// How long the last poll took; absent before the first has ended.
     pub took: Option<Duration>,
     /// Why the last poll failed; absent when it succeeded.
@@ -111,7 +111,7 @@ impl SourceState {
         Self {
             about,
             polls: 0,
-            failures: [0; Reason::ALL.len()],
+            failures: 0,
             took: None,
             failure: None,
             failing_since: None,
@@ -150,7 +150,7 @@ impl SourceState {
                 self.failing_since = None;
             }
             Err(failure) => {
-                self.failures[failure.reason as usize] += 1;
+                self.failures += 1;
                 self.failing_since.get_or_insert(outcome.ended);
                 self.failure = Some(failure);
                 if self.readings(outcome.ended.instant).is_empty() {
@@ -158,6 +158,22 @@ impl SourceState {
                 }
             }
         }
+    }
+}
+
+/// How many polls have failed, of all sources together, by reason. A source that goes takes nothing with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures([u64; Reason::ALL.len()]);
+
+impl Failures {
+    /// Counts so many more.
+    pub const fn add(&mut self, reason: Reason, count: u64) {
+        self.0[reason as usize] += count;
+    }
+
+    /// Every reason with its count, in the order of the contract.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().map(|reason| (reason, self.0[reason as usize]))
     }
 }
 
@@ -169,6 +185,9 @@ pub trait Observer: Send + Sync {
 
     /// A poll of it has begun.
     fn begun(&self, _state: &SourceState) {}
+
+    /// A poll has failed, of whatever source. Told before the source's own change.
+    fn failed(&self, _failures: &Failures) {}
 
     /// A source is gone.
     fn removed(&self, name: &str);
@@ -193,6 +212,12 @@ impl Observer for Vec<Arc<dyn Observer>> {
         }
     }
 
+    fn failed(&self, failures: &Failures) {
+        for observer in self {
+            observer.failed(failures);
+        }
+    }
+
     fn removed(&self, name: &str) {
         for observer in self {
             observer.removed(name);
@@ -207,8 +232,8 @@ impl Observer for Vec<Arc<dyn Observer>> {
 /// All sources by name.
 pub struct Store {
     /// Held while a change is made and told, so that observers hear of changes in the order in which they were made. Who only
-    /// reads does not need it, and does not wait for observers.
-    order: Mutex<()>,
+    /// reads the sources does not need it, and does not wait for observers.
+    order: Mutex<Failures>,
     sources: Mutex<BTreeMap<Arc<str>, Arc<SourceState>>>,
     observer: Arc<dyn Observer>,
     change: Notify,
@@ -217,8 +242,15 @@ pub struct Store {
 impl Store {
     /// An empty store.
     #[must_use]
-    pub const fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { order: Mutex::new(()), sources: Mutex::new(BTreeMap::new()), observer, change: Notify::const_new() }
+    pub fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { order: Mutex::default(), sources: Mutex::default(), observer, change: Notify::new() }
+    }
+
+    /// Counts failures on from where a process before has ended.
+    pub fn go_on_from(&self, failures: Failures) {
+        let mut order = self.order();
+        *order = failures;
+        self.observer.failed(&order);
     }
 
     /// Adds a source, never polled or as a process before has left it, in the place of any of the same name.
@@ -239,7 +271,7 @@ impl Store {
             state.about = Arc::new(about);
             (state.next, state.polling, state.resume) = (Some(next), false, Some(resume));
         };
-        self.update(&name, adjust, |state| self.observer.changed(state));
+        self.update(&name, adjust, |_, state| self.observer.changed(state));
         self.change.notify_one();
     }
 
@@ -254,20 +286,28 @@ impl Store {
 
     /// Takes the outcome of a poll, whole and at once. A source polls once at a time, so outcomes of one source do not race.
     pub fn record(&self, name: &str, outcome: Outcome) {
-        self.update(name, |state| state.record(outcome), |state| self.observer.changed(state));
+        let failed = outcome.result.as_ref().err().map(|failure| failure.reason);
+        let tell = |failures: &mut Failures, state: &SourceState| {
+            if let Some(reason) = failed {
+                failures.add(reason, 1);
+                self.observer.failed(failures);
+            }
+            self.observer.changed(state);
+        };
+        self.update(name, |state| state.record(outcome), tell);
         self.change.notify_one();
     }
 
     /// Notes that a source is being polled, and when it would be again if the program ended before the poll.
     pub fn begun(&self, name: &str, resume: Instant) {
         let begin = |state: &mut SourceState| (state.polling, state.resume) = (true, Some(resume));
-        self.update(name, begin, |state| self.observer.begun(state));
+        self.update(name, begin, |_, state| self.observer.begun(state));
     }
 
     /// On graceful shutdown, clears the resume times of polls that have not begun. To be called once nothing is polled any more.
     pub fn at_rest(&self) {
         for state in self.snapshot().iter().filter(|state| state.resume.is_some() && !state.polling) {
-            self.update(&state.about.name, |state| state.resume = None, |state| self.observer.changed(state));
+            self.update(&state.about.name, |state| state.resume = None, |_, state| self.observer.changed(state));
         }
     }
 
@@ -294,17 +334,17 @@ impl Store {
     }
 
     /// Changes a source, and tells of it. One that is not there any more is left alone.
-    fn update(&self, name: &str, change: impl FnOnce(&mut SourceState), tell: impl FnOnce(&SourceState)) {
-        let _order = self.order();
+    fn update(&self, name: &str, change: impl FnOnce(&mut SourceState), tell: impl FnOnce(&mut Failures, &SourceState)) {
+        let mut failures = self.order();
         let mut sources = self.lock();
         let Some(state) = sources.get_mut(name) else { return };
         change(Arc::make_mut(state));
         let state = state.clone();
         drop(sources);
-        tell(&state);
+        tell(&mut failures, &state);
     }
 
-    fn order(&self) -> MutexGuard<'_, ()> {
+    fn order(&self) -> MutexGuard<'_, Failures> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -353,7 +393,7 @@ mod tests {
         assert_eq!(state.readings(after(659).instant), [amount(5.0)]);
         assert_eq!(state.readings(after(660).instant), []);
         assert_eq!((state.polls, state.last_success), (3, Some(start.wall)));
-        assert_eq!(state.failures.iter().sum::<u64>(), 2);
+        assert_eq!(state.failures, 2);
 
         state.record(outcome(after(700), Err(Failure::new(Reason::Dns, ""))));
         state.record(outcome(after(760), Ok(Answer::new(vec![amount(7.0)]))));

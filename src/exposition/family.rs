@@ -54,5 +54,5 @@ families! {
     PollInterval, "balance_poll_interval_seconds", "gauge", Source, "The configured interval between two polls.";
     PollDuration, "balance_poll_duration_seconds", "gauge", Source, "How long the last poll took.";
     Polls, "balance_polls_total", "counter", Source, "Polls that have ended.";
-    PollFailures, "balance_poll_failures_total", "counter", Source, "Polls that have failed, by reason.";
+    PollFailures, "balance_poll_failures_total", "counter", Source, "Polls that have failed.";
 }

@@ -8,7 +8,7 @@ mod own;
 mod render;
 
 use crate::storage::Health;
-use crate::store::{Observer, SourceState};
+use crate::store::{Failures, Observer, SourceState};
 use bytes::Bytes;
 use family::Family;
 use own::Own;
@@ -116,12 +116,18 @@ impl Observer for Exposition {
         let mut board = self.lock();
         board.sources.insert(state.about.name.clone(), rendered);
         board.version += 1;
+        self.own.polls(board.sources.len());
+    }
+
+    fn failed(&self, failures: &Failures) {
+        self.own.failed(failures);
     }
 
     fn removed(&self, name: &str) {
         let mut board = self.lock();
         board.sources.remove(name);
         board.version += 1;
+        self.own.polls(board.sources.len());
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::render::epoch_seconds;
 use crate::storage::Health;
+use crate::store::Failures;
 use procfs::WithCurrentSystemInfo;
 use procfs::process::{LimitValue, Process};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Gauge, Opts, Registry, TextEncoder};
+use prometheus::{Counter, Gauge, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,6 +19,8 @@ pub(super) struct Own {
     registry: Registry,
     reload_successful: Gauge,
     reload_success_timestamp: Gauge,
+    sources: IntGauge,
+    poll_failures: IntCounterVec,
 }
 
 impl Own {
@@ -34,8 +37,29 @@ impl Own {
         let loaded = epoch_seconds(loaded);
         let reload_success_timestamp = gauge(Opts::new(timestamp, "When the running configuration was loaded."), loaded)?;
         registry.register(reload_success_timestamp.clone())?;
+        let sources = IntGauge::new("balance_exporter_sources", "Configured sources that this process polls.")?;
+        registry.register(Box::new(sources.clone()))?;
+        let help = "Failed polls of all sources together, by reason; counted on after a restart where there is a storage.";
+        let poll_failures = IntCounterVec::new(Opts::new("balance_exporter_poll_failures_total", help), &["reason"])?;
+        registry.register(Box::new(poll_failures.clone()))?;
         registry.register(Box::new(ThisProcess))?;
-        Ok(Self { registry, reload_successful: *reload_successful, reload_success_timestamp: *reload_success_timestamp })
+        let (reload_successful, reload_success_timestamp) = (*reload_successful, *reload_success_timestamp);
+        let own = Self { registry, reload_successful, reload_success_timestamp, sources, poll_failures };
+        own.failed(&Failures::default());
+        Ok(own)
+    }
+
+    /// Sources have come or gone; so many there are now.
+    pub(super) fn polls(&self, sources: usize) {
+        self.sources.set(i64::try_from(sources).unwrap_or(i64::MAX));
+    }
+
+    /// So many polls have failed so far.
+    pub(super) fn failed(&self, failures: &Failures) {
+        for (reason, count) in failures.iter() {
+            let counter = self.poll_failures.with_label_values(&[reason.as_str()]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 
     /// The configuration was loaded again; absent a time, it was refused and the one before stays.

@@ -1,7 +1,7 @@
 //! One source's state as lines of the text format: a pure function, called once for each poll that ends.
 
 use super::family::{Family, Life};
-use crate::domain::{AmountKind, Reading, Reason, Wallet};
+use crate::domain::{AmountKind, Reading, Wallet};
 use crate::store::SourceState;
 use crate::sums::nearest;
 use std::io::Write;
@@ -102,9 +102,7 @@ fn poll_lines(lines: &mut Lines, state: &SourceState) {
     }
     lines.push(Family::PollInterval, &[], state.about.interval.as_secs_f64());
     lines.push(Family::Polls, &[], state.polls as f64);
-    for reason in Reason::ALL {
-        lines.push(Family::PollFailures, &[("reason", reason.as_str())], state.failures[reason as usize] as f64);
-    }
+    lines.push(Family::PollFailures, &[], state.failures as f64);
 }
 
 /// Seconds since the epoch, to the millisecond. A clock before the epoch reads as the epoch.

@@ -80,6 +80,8 @@ pub(super) struct Content {
     pub(super) salt: hmac::Key,
     /// What was stored, by name.
     pub(super) records: Vec<(String, Vec<u8>)>,
+    /// What was stored of all sources together; versions before have none.
+    pub(super) failures: Option<Vec<u8>>,
 }
 
 impl Content {
@@ -109,13 +111,14 @@ impl Content {
         let salt = meta.get("salt").map_err(redb::Error::from)?;
         let salt = salt.ok_or_else(|| Refused::Damaged("it has no salt".to_owned()))?;
         let salt = hmac::Key::new(hmac::HMAC_SHA256, salt.value());
+        let failures = meta.get("failures").map_err(redb::Error::from)?.map(|bytes| bytes.value().to_vec());
         let sources = reading.open_table(SOURCES).map_err(redb::Error::from)?;
         let mut records = Vec::new();
         for entry in sources.iter().map_err(redb::Error::from)? {
             let (name, record) = entry.map_err(redb::Error::from)?;
             records.push((name.value().to_owned(), record.value().to_vec()));
         }
-        Ok(Self { salt, records })
+        Ok(Self { salt, records, failures })
     }
 }
 
@@ -154,9 +157,9 @@ impl Opened {
         catch_unwind(open).unwrap_or_else(|_| Err(Refused::Damaged("reading it failed in an unexpected way".to_owned())))
     }
 
-    /// Writes the records of these names, and drops those of names without one, in one transaction that is on the disk when it
-    /// returns. `whole` replaces all that there is.
-    pub(super) fn commit(&mut self, records: &[(&str, Option<Vec<u8>>)], whole: bool) -> Result<(), String> {
+    /// Writes the records of these names, drops those of names without one, and writes what there is to say of all sources together,
+    /// in one transaction that is on the disk when it returns. `whole` replaces all records that there are.
+    pub(super) fn commit(&mut self, records: &[(&str, Option<Vec<u8>>)], failures: &[u8], whole: bool) -> Result<(), String> {
         let there = self.look()?;
         if there.len() < self.seen.len() {
             return Err("somebody has shortened the file".to_owned());
@@ -176,6 +179,7 @@ impl Opened {
                 }
             }
             drop(sources);
+            writing.open_table(META)?.insert("failures", failures)?;
             writing.commit()?;
             Ok(())
         });

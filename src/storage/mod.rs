@@ -9,12 +9,12 @@ mod place;
 mod record;
 mod writer;
 
-use crate::store::{About, Clock, Moment, Observer, SourceState};
+use crate::store::{About, Clock, Failures, Moment, Observer, SourceState};
 use file::{Content, Refused};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use place::Place;
-use record::Record;
+use record::{Record, failures_from_bytes};
 use ring::hmac;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -123,6 +123,8 @@ struct Progress {
 struct Changes {
     /// The newest state of each source, or none where it is gone.
     sources: BTreeMap<Arc<str>, Option<Noted>>,
+    /// The newest count of failures of all sources. It is written with the next change of a source.
+    failures: Option<Failures>,
     /// How many changes there were.
     noted: u64,
     closing: bool,
@@ -138,6 +140,7 @@ struct Noted {
 #[derive(Default)]
 pub struct Kept {
     records: BTreeMap<String, Record>,
+    failures: Failures,
     salt: Option<hmac::Key>,
 }
 
@@ -217,6 +220,10 @@ impl Observer for Storage {
         self.changed(state);
     }
 
+    fn failed(&self, failures: &Failures) {
+        self.shared.changes().failures = Some(failures.clone());
+    }
+
     fn removed(&self, name: &str) {
         self.note(&name.into(), None);
     }
@@ -247,16 +254,26 @@ impl Shared {
 
 impl Kept {
     fn of(content: Content) -> Result<Self, Refused> {
-        let mut records = BTreeMap::new();
+        let (mut records, mut failures) = (BTreeMap::new(), Failures::default());
         for (name, bytes) in content.records {
             let record = postcard::from_bytes(&bytes).map_err(|error| Refused::Damaged(format!("source {name}: {error}")))?;
+            Record::count(&record, &mut failures);
             records.insert(name, record);
         }
-        Ok(Self { records, salt: Some(content.salt) })
+        if let Some(bytes) = content.failures {
+            failures = failures_from_bytes(&bytes).map_err(|error| Refused::Damaged(format!("failures: {error}")))?;
+        }
+        Ok(Self { records, failures, salt: Some(content.salt) })
     }
 
     fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// How many polls had failed, of all sources together.
+    #[must_use]
+    pub fn failures(&self) -> Failures {
+        self.failures.clone()
     }
 
     /// The state that a source of this name was left in; none where it was not the same source.

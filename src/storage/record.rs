@@ -4,7 +4,7 @@
 use super::facts::Fact;
 use crate::domain::{Failure, Label, Reason};
 use crate::schedule::LONGEST_WAIT;
-use crate::store::{About, Moment, SourceState};
+use crate::store::{About, Failures, Moment, SourceState};
 use crate::sums::{Sum, Sums};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub(super) struct Record {
     saved: Wall,
     interval: Duration,
     polls: u64,
-    /// By name, so that new reasons do not move old counts.
+    /// Their sum is what counts. Versions before have one for each reason; this one has one without a name.
     failures: Vec<(String, u64)>,
     took: Option<Duration>,
     failure: Option<(String, String)>,
@@ -83,14 +83,12 @@ impl Record {
             withdrawn: sum.withdrawn.serialize(),
             deposited: sum.deposited.serialize(),
         };
-        let failures =
-            Reason::ALL.iter().map(|reason| (*reason, state.failures[*reason as usize])).filter(|(_, count)| *count > 0);
         Self {
             identity,
             saved: Wall::of(now.wall),
             interval: state.about.interval,
             polls: state.polls,
-            failures: failures.map(|(reason, count)| (reason.as_str().to_owned(), count)).collect(),
+            failures: vec![(String::new(), state.failures)],
             took: state.took,
             failure: state.failure.as_ref().map(|failure| (failure.reason.as_str().to_owned(), failure.detail.clone())),
             // By the clock that does not jump: the other may have been set since.
@@ -107,11 +105,7 @@ impl Record {
         let due = self.next.map(|next| self.remaining(next, about.interval, now));
         let mut state = SourceState::new(about);
         state.polls = self.polls;
-        for (name, count) in self.failures {
-            if let Some(reason) = reason(&name) {
-                state.failures[reason as usize] = count;
-            }
-        }
+        state.failures = self.failures.iter().map(|(_, count)| count).sum();
         state.took = self.took;
         state.failure = self.failure.map(|(name, detail)| Failure::new(reason(&name).unwrap_or(Reason::Internal), detail));
         state.failing_since = self.failing_since.filter(|_| state.failure.is_some()).map(|since| ago(since, now));
@@ -120,6 +114,11 @@ impl Record {
         state.sums = Arc::new(self.sums.into_iter().map(StoredSum::key_and_sum).collect::<Sums>());
         state.next = due.map(|due| now.instant + due);
         state
+    }
+
+    /// How often polls have failed for each reason, as versions before have counted.
+    pub(super) fn count(&self, failures: &mut Failures) {
+        add(failures, &self.failures);
     }
 
     /// How long until the next poll is due. A clock that was put back does not make it longer than it was when it was stored, and
@@ -142,6 +141,25 @@ impl StoredSum {
     }
 }
 
+/// The failures of all sources as bytes: by name, so that new reasons do not move old counts.
+pub(super) fn failures_to_bytes(failures: &Failures) -> Result<Vec<u8>, postcard::Error> {
+    postcard::to_stdvec(&failures.iter().map(|(reason, count)| (reason.as_str(), count)).collect::<Vec<_>>())
+}
+
+pub(super) fn failures_from_bytes(bytes: &[u8]) -> Result<Failures, postcard::Error> {
+    let mut failures = Failures::default();
+    add(&mut failures, &postcard::from_bytes::<Vec<(String, u64)>>(bytes)?);
+    Ok(failures)
+}
+
+fn add(failures: &mut Failures, counts: &[(String, u64)]) {
+    for (name, count) in counts {
+        if let Some(reason) = reason(name) {
+            failures.add(reason, *count);
+        }
+    }
+}
+
 fn reason(name: &str) -> Option<Reason> {
     Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
 }
@@ -150,4 +168,59 @@ fn reason(name: &str) -> Option<Reason> {
 fn ago(then: Wall, now: Moment) -> Moment {
     let instant = now.instant.checked_sub(Wall::of(now.wall).since(then)).unwrap_or(now.instant);
     Moment { instant, wall: then.time().unwrap_or(now.wall) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Amount, AmountKind, Low, Reading};
+    use crate::store::Identity;
+
+    /// A source after nine polls, of which two have timed out and one was refused, as versions have stored it that counted by source and reason.
+    const OLD: &str = "09090909090909090909090909090909090909090909090909090909090909098080a0bbd29df1fa313c0009020774696d656f75740204617574\
+        6801010080e59a770104617574680848545450203430310180d082f9f29bf1fa310180f0c7f4b398f1fa310180c09cbefc9ff1fa3101010000024131\
+        034555520000000000001640010241310345555201000001003700000000000000000000000000008000000000000000000000000000000000000000\
+        000000000000000000";
+
+    fn old() -> Record {
+        let digits: Vec<u8> = OLD.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).expect("ASCII"), 16).expect("two digits");
+        postcard::from_bytes(&digits.chunks(2).map(byte).collect::<Vec<_>>()).expect("a record")
+    }
+
+    fn about() -> Arc<About> {
+        let (interval, max_age) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let (name, identity, low) = ("a".into(), Identity([7; 32]), Low::default());
+        Arc::new(About { name, provider: "p", identity, interval, max_age, low })
+    }
+
+    #[test]
+    fn a_record_of_the_version_before_is_read_and_its_failures_are_counted_together() {
+        let now =
+            Moment { instant: Instant::now() + Duration::from_secs(3600), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
+        let mut failures = Failures::default();
+        old().count(&mut failures);
+        let counted: Vec<_> = failures.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [(Reason::Timeout, 2), (Reason::Auth, 1)]);
+        let state = old().state(about(), now);
+        assert_eq!((state.polls, state.failures, state.failure), (9, 3, Some(Failure::new(Reason::Auth, "HTTP 401"))));
+        assert_eq!(state.next, Some(now.instant + Duration::from_secs(40)));
+        let (kind, account, currency) = (AmountKind::Available, Label::new("A1"), Label::new("EUR"));
+        assert_eq!(state.kept.as_deref(), Some([Reading::Amount(Amount { kind, account, currency, amount: 5.5 })].as_slice()));
+    }
+
+    #[test]
+    fn what_this_version_writes_it_reads_again() {
+        let now = Moment::now();
+        let before = SourceState { failures: 3, polls: 9, ..SourceState::new(about()) };
+        let bytes = postcard::to_stdvec(&Record::of(&before, now, [9; 32])).expect("bytes");
+        let record: Record = postcard::from_bytes(&bytes).expect("a record");
+        let state = record.state(about(), now);
+        assert_eq!((state.polls, state.failures), (9, 3));
+        let mut failures = Failures::default();
+        failures.add(Reason::Dns, 4);
+        failures.add(Reason::Internal, 1);
+        let bytes = failures_to_bytes(&failures).expect("bytes");
+        assert_eq!(failures_from_bytes(&bytes), Ok(failures));
+    }
 }

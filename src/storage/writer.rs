@@ -3,8 +3,9 @@
 
 use super::file::{Opened, Refused};
 use super::place::Place;
-use super::record::Record;
+use super::record::{Record, failures_to_bytes};
 use super::{Changes, InUse, Kept, Noted, Shared, salted, text};
+use crate::store::Failures;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
@@ -25,6 +26,8 @@ pub(super) struct Writer {
     late: bool,
     /// Every source as it was last seen, for a file that comes back empty or old.
     sources: BTreeMap<Arc<str>, Noted>,
+    /// How many polls have failed.
+    failures: Failures,
     /// The names that differ from the file.
     dirty: BTreeSet<Arc<str>>,
     /// When the next transaction would be due if all stood at an even distance.
@@ -66,7 +69,7 @@ impl Writer {
         let (closing, file) = if late { (file, None) } else { (None, file) };
         health.watch(|| drop(closing));
         let (sources, dirty, now) = (BTreeMap::new(), BTreeSet::new(), Instant::now());
-        Some(Self { shared, place, file, late, sources, dirty, even: now, tried: now, told })
+        Some(Self { shared, place, file, late, sources, failures: Failures::default(), dirty, even: now, tried: now, told })
     }
 
     pub(super) fn run(mut self) {
@@ -75,7 +78,10 @@ impl Writer {
 
     /// Waits for changes and writes them. Says whether it was the last time.
     fn step(&mut self) -> bool {
-        let Changes { sources, noted, closing, .. } = self.wait();
+        let Changes { sources, failures, noted, closing } = self.wait();
+        if let Some(failures) = failures {
+            self.failures = failures;
+        }
         for (name, noted) in sources {
             self.dirty.insert(name.clone());
             match noted {
@@ -108,7 +114,9 @@ impl Writer {
             let left = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
             let work = !changes.sources.is_empty() || self.file.is_none();
             if changes.closing || (work && left.is_zero()) {
-                return Changes { sources: std::mem::take(&mut changes.sources), ..*changes };
+                let Changes { sources, failures, noted, closing } = &mut *changes;
+                let (sources, failures) = (std::mem::take(sources), failures.take());
+                return Changes { sources, failures, noted: *noted, closing: *closing };
             }
             let woken = if work {
                 self.shared.wake.wait_timeout(changes, left).map(|(changes, _)| changes).map_err(|error| error.into_inner().0)
@@ -125,9 +133,14 @@ impl Writer {
             Some(Noted { state, at }) => postcard::to_stdvec(&Record::of(state, *at, salted(&file.salt, &state.about))).map(Some),
             None => Ok(None),
         };
-        let records = self.dirty.iter().map(|name| Ok((&**name, record(name)?))).collect::<Result<Vec<_>, postcard::Error>>();
+        let encode = || -> Result<_, postcard::Error> {
+            let records =
+                self.dirty.iter().map(|name| Ok((&**name, record(name)?))).collect::<Result<Vec<_>, postcard::Error>>()?;
+            Ok((records, failures_to_bytes(&self.failures)?))
+        };
+        let encoded = encode().map_err(|error| error.to_string());
         let health = &self.shared.health;
-        let (written, quick) = health.watch(|| file.commit(&records.map_err(|error| error.to_string())?, whole));
+        let (written, quick) = health.watch(|| encoded.and_then(|(records, failures)| file.commit(&records, &failures, whole)));
         match written {
             Ok(()) => {
                 self.dirty.clear();

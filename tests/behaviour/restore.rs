@@ -131,7 +131,7 @@ async fn a_restart_keeps_the_due_time_and_resets_the_backoff() {
     let world = lasting.begin(|| failed(Reason::Auth)).await;
     sleep(seconds(660)).await;
     assert_eq!(lasting.times.seconds(), [0, 60, 180, 420, 900, 960, 1080]);
-    assert_eq!(world.state("a").failures[Reason::Auth as usize], 7);
+    assert_eq!(world.state("a").failures, 7);
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,4 +299,39 @@ async fn the_end_records_polls_that_end_in_time_cuts_off_the_others_and_begins_n
     assert_eq!((polls(&world), lasting.times.seconds().len()), ([1, 0, 0, 1], 4), "whose turn had not come has it now");
     sleep(seconds(100)).await;
     assert_eq!(lasting.times.seconds()[4..], [60, 60], "and who was cut off has it a minute after the poll");
+}
+
+/// Those that are not 0.
+fn by_reason(world: &World) -> Vec<String> {
+    let own = world.own_metrics();
+    let lines = own.lines().filter_map(|line| line.strip_prefix("balance_exporter_poll_failures_total{reason="));
+    assert_eq!(lines.clone().count(), Reason::ALL.len(), "every reason is there, and once");
+    lines.filter(|line| !line.ends_with(" 0")).map(str::to_owned).collect()
+}
+
+fn polled_sources(world: &World) -> String {
+    let own = world.own_metrics();
+    own.lines().find(|line| line.starts_with("balance_exporter_sources ")).expect("a gauge").to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_counted_by_reason_over_sources_that_go_reloads_and_restarts() {
+    let lasting = Lasting::new(60);
+    let failing = |name: &str, reason| lasting.source(name, move || failed(reason));
+    let sources = || vec![failing("a", Reason::Timeout), failing("b", Reason::Dns), failing("c", Reason::Timeout)];
+    let mut world = World::resumed(sources(), &lasting.wall, lasting.directory.path()).await;
+    assert_eq!(polled_sources(&world), "balance_exporter_sources 3");
+    sleep(seconds(61)).await;
+    assert_eq!(by_reason(&world), ["\"dns\"} 2", "\"timeout\"} 4"]);
+    assert_eq!(["a", "b", "c"].map(|name| world.state(name).failures), [2; 3]);
+
+    world.apply(vec![failing("a", Reason::Timeout)]).await;
+    assert_eq!(by_reason(&world), ["\"dns\"} 2", "\"timeout\"} 4"], "who goes takes nothing with it");
+    assert_eq!(polled_sources(&world), "balance_exporter_sources 1");
+    sleep(seconds(60)).await;
+    world.end().await;
+
+    let world = World::resumed(vec![lasting.source("b", good)], &lasting.wall, lasting.directory.path()).await;
+    assert_eq!(by_reason(&world), ["\"dns\"} 2", "\"timeout\"} 5"], "nor does a restart");
+    world.end().await;
 }

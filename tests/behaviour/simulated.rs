@@ -1,5 +1,6 @@
 //! A scheduler with scripted sources, under a clock that jumps from one event to the next.
 
+use crate::support::text;
 use balance_exporter::assemble::{Ready, Recipe};
 use balance_exporter::config::Config;
 use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Label, Low, Reading, Reason};
@@ -124,6 +125,7 @@ impl World {
         let store = Arc::new(Store::new(Arc::new(observers)));
         let mut scheduler = Scheduler::new(store.clone(), clock);
         let mut kept = kept.unwrap_or_default();
+        store.go_on_from(kept.failures());
         standing_still(scheduler.resume(sources, |about, now| kept.take(about, now))).await;
         Self { store, scheduler, exposition, storage }
     }
@@ -156,7 +158,12 @@ impl World {
     }
 
     pub(crate) fn metrics(&self) -> String {
-        String::from_utf8(self.exposition.plain(Instant::now()).balances.to_vec()).expect("UTF-8")
+        text(&self.exposition.plain(Instant::now()).balances)
+    }
+
+    /// The metrics of the program itself.
+    pub(crate) fn own_metrics(&self) -> String {
+        text(&self.exposition.plain(Instant::now()).own)
     }
 }
 

@@ -121,9 +121,10 @@ async fn each_reason_is_tried_again_at_its_pace() {
             }
             _ => assert_eq!(waits[..6], [1800; 6], "{name}"),
         }
-        let failures =
-            format!("balance_poll_failures_total{{provider=\"scripted\",source=\"a\",reason=\"{name}\"}} {}\n", times.len());
+        let failures = format!("balance_poll_failures_total{{provider=\"scripted\",source=\"a\"}} {}\n", times.len());
         assert!(world.metrics().contains(&failures), "{name}");
+        let own = format!("balance_exporter_poll_failures_total{{reason=\"{name}\"}} {}\n", times.len());
+        assert!(world.own_metrics().contains(&own), "{name}");
     }
 }
 
@@ -156,7 +157,7 @@ async fn a_panic_is_a_failed_poll_and_the_schedule_goes_on() {
     let world = World::of(vec![source("a", 60, script)]).await;
     sleep(Duration::from_secs(599)).await;
     let state = world.state("a");
-    assert_eq!((state.polls, state.failures[Reason::Internal as usize]), (10, 5));
+    assert_eq!((state.polls, state.failures), (10, 5));
     assert_eq!(state.failure.as_ref().map(|failure| failure.reason), Some(Reason::Internal));
     assert_eq!(state.readings(Instant::now()), [amount(1.0)], "the last good readings stay");
 }
