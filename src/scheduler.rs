@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 /// First polls are spread: one in this time, fifty a second.
 const FIRST_POLLS_EVERY: Duration = Duration::from_millis(20);
+/// Faster, where they would not all have begun in this time, or within the shortest interval.
+const FIRST_POLLS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The tasks of all sources. They end when it is dropped.
 pub struct Scheduler {
@@ -28,6 +30,53 @@ pub struct Scheduler {
     tasks: JoinSet<()>,
     sources: HashMap<Arc<str>, Scheduled>,
     stop: watch::Sender<bool>,
+}
+
+/// How first polls follow each other.
+#[derive(Clone, Copy)]
+struct Pace(Duration);
+
+impl Pace {
+    /// Of sources with these intervals: fifty a second, and faster only where the shortest interval, of a minute at most, would pass
+    /// before all had their turn. Then a tenth of it is left for the disk and for the polls themselves.
+    fn of(intervals: impl ExactSizeIterator<Item = Duration>) -> Self {
+        let count = u32::try_from(intervals.len()).unwrap_or(u32::MAX);
+        let within = intervals.fold(FIRST_POLLS_WITHIN, Duration::min);
+        let fits = FIRST_POLLS_EVERY.checked_mul(count).is_some_and(|all| all <= within);
+        Self(if fits { FIRST_POLLS_EVERY } else { within * 9 / 10 / count })
+    }
+}
+
+/// A source that is about to have its task.
+struct Starting {
+    source: Ready,
+    journal: Arc<Mutex<Journal>>,
+    /// How it begins; none where it stays what it is in the store.
+    state: Option<SourceState>,
+    /// When it was to be polled before a reload.
+    before: Option<Instant>,
+    /// When a process before has left it to be polled. It needs no turn.
+    due: Option<Instant>,
+    /// When its turn is.
+    turn: Instant,
+}
+
+impl Starting {
+    /// Is polled as the `n`th from now on, or when it was to be polled anyway.
+    fn take_turn(&mut self, n: u32, Pace(pace): Pace, now: Instant) {
+        let turn = now + pace * n;
+        self.turn = self.before.filter(|before| *before > now).map_or(turn, |before| before.min(turn));
+    }
+
+    /// Puts it into the store, as it is until its task begins.
+    fn note(&mut self, store: &Store) {
+        let resume = Schedule::new(self.source.about.interval, self.turn).if_cut_off(self.turn);
+        match (self.state.take(), self.due) {
+            (Some(state), Some(due)) => store.insert(SourceState { next: Some(due), ..state }),
+            (Some(state), None) => store.insert(SourceState { next: Some(self.turn), resume: Some(resume), ..state }),
+            (None, _) => store.adjust(self.source.about.clone(), self.turn, resume),
+        }
+    }
 }
 
 /// A source that has its task.
@@ -44,6 +93,11 @@ struct Scheduled {
 }
 
 impl Scheduled {
+    /// Whether nothing has changed.
+    fn is_same(&self, other: &Ready) -> bool {
+        self.about == other.about && self.recipe == other.recipe
+    }
+
     /// Whether the other is the same account with the same secrets, by whatever way it is reached.
     fn makes_same_provider(&self, other: &Ready) -> bool {
         self.about.identity == other.about.identity && self.recipe.makes_same_provider(&other.recipe)
@@ -69,60 +123,68 @@ impl Scheduler {
     /// As [`Scheduler::apply`], but a source that would start afresh goes on from the state that `kept` has of it, with its
     /// readings and counts. It is polled when it is due; one that is overdue is polled soon.
     pub async fn resume(&mut self, sources: Vec<Ready>, mut kept: impl FnMut(&About, Moment) -> Option<SourceState>) {
-        let names: HashSet<Arc<str>> = sources.iter().map(|source| source.about.name.clone()).collect();
-        let gone: Vec<Arc<str>> = self.sources.keys().filter(|name| !names.contains(*name)).cloned().collect();
+        self.end_all_but(&sources).await;
+        let now = (self.clock)();
+        let mut starting = Vec::new();
+        for source in sources {
+            if let Some(same) = self.sources.get(&source.about.name).filter(|before| before.is_same(&source)) {
+                same.forgiven.store(true, Ordering::Relaxed);
+            } else {
+                starting.push(self.prepare(source, now, &mut kept).await);
+            }
+        }
+        let mut waiting: Vec<&mut Starting> = starting.iter_mut().filter(|starting| starting.due.is_none()).collect();
+        // Who has waited longest is first, so that reloads in a row leave nobody out.
+        waiting.sort_by_key(|starting| starting.before.unwrap_or(now.instant));
+        let pace = Pace::of(waiting.iter().map(|starting| starting.source.about.interval));
+        for (n, starting) in (0..).zip(waiting) {
+            starting.take_turn(n, pace, now.instant);
+        }
+        for starting in &mut starting {
+            starting.note(&self.store);
+        }
+        // Persist intent before the first request, so that a crash loop cannot hammer providers.
+        if starting.iter().any(|starting| starting.due.is_none()) {
+            self.store.settled().await;
+        }
+        // What the disk has taken puts all turns off alike, lest they come at once.
+        let waited = (self.clock)().instant - now.instant;
+        for Starting { source, journal, due, turn, .. } in starting {
+            self.begin(source, due.unwrap_or(turn + waited), journal);
+        }
+    }
+
+    /// Ends whoever is not named any more.
+    async fn end_all_but(&mut self, sources: &[Ready]) {
+        let names: HashSet<&str> = sources.iter().map(|source| &*source.about.name).collect();
+        let gone: Vec<Arc<str>> = self.sources.keys().filter(|name| !names.contains(&***name)).cloned().collect();
         for name in gone {
             self.end(&name).await;
             self.store.remove(&name);
         }
-        let now = (self.clock)();
-        let mut first = now.instant;
-        let mut starting = Vec::new();
-        for mut source in sources {
-            let name = source.about.name.clone();
-            let before = self.sources.get(&name);
-            if let Some(same) = before.filter(|before| before.about == source.about && before.recipe == source.recipe) {
-                same.forgiven.store(true, Ordering::Relaxed);
-                continue;
-            }
-            let same_provider = before.filter(|before| before.makes_same_provider(&source));
-            let same_provider = same_provider.map(|before| (before.provider.clone(), before.journal.clone()));
-            self.end(&name).await;
-            let resume = Schedule::new(source.about.interval, first).if_cut_off(first);
-            let (due, journal) = if let Some((provider, journal)) = same_provider {
-                source.target.provider = provider;
-                self.store.adjust(source.about.clone(), first, resume);
-                (None, journal)
-            } else {
-                let kept = kept(&source.about, now);
-                let journal = Arc::new(Mutex::new(kept.as_ref().map(Journal::of).unwrap_or_default()));
-                let state = kept.unwrap_or_else(|| SourceState::new(Arc::new(source.about.clone())));
-                let due = state.next.filter(|due| *due > now.instant);
-                let resume = due.is_none().then_some(resume);
-                self.store.insert(SourceState { next: due.or(Some(first)), resume, ..state });
-                (due, journal)
-            };
-            if due.is_none() {
-                first += FIRST_POLLS_EVERY;
-            }
-            starting.push((source, due, journal));
-        }
-        self.start(starting).await;
     }
 
-    /// Begins with sources that are due at a time, or as soon as their turn comes.
-    async fn start(&mut self, starting: Vec<(Ready, Option<Instant>, Arc<Mutex<Journal>>)>) {
-        // Where a program is ended and begun again and again, a request that is sent must have been noted before.
-        if starting.iter().any(|(_, due, _)| due.is_none()) {
-            self.store.settled().await;
+    /// Ends what goes by the name of a source, and takes over from it, or from what `kept` has, what stays.
+    async fn prepare(
+        &mut self,
+        mut source: Ready,
+        now: Moment,
+        kept: &mut impl FnMut(&About, Moment) -> Option<SourceState>,
+    ) -> Starting {
+        let name = source.about.name.clone();
+        let before = self.sources.get(&name).filter(|before| before.makes_same_provider(&source));
+        let before = before.map(|before| (before.provider.clone(), before.journal.clone()));
+        self.end(&name).await;
+        if let Some((provider, journal)) = before {
+            source.target.provider = provider;
+            let before = self.store.due(&name);
+            return Starting { source, journal, state: None, before, due: None, turn: now.instant };
         }
-        let mut first = (self.clock)().instant;
-        for (source, due, journal) in starting {
-            self.begin(source, due.unwrap_or(first), journal);
-            if due.is_none() {
-                first += FIRST_POLLS_EVERY;
-            }
-        }
+        let state = kept(&source.about, now);
+        let journal = Arc::new(Mutex::new(state.as_ref().map(Journal::of).unwrap_or_default()));
+        let state = state.unwrap_or_else(|| SourceState::new(Arc::new(source.about.clone())));
+        let due = state.next.filter(|due| *due > now.instant);
+        Starting { source, journal, state: Some(state), before: None, due, turn: now.instant }
     }
 
     fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant, journal: Arc<Mutex<Journal>>) {

@@ -321,6 +321,12 @@ impl Store {
         self.change.notified().await;
     }
 
+    /// When a source is polled next; none while it is being polled.
+    #[must_use]
+    pub fn due(&self, name: &str) -> Option<Instant> {
+        self.lock().get(name).filter(|state| !state.polling)?.next
+    }
+
     /// Every source as it is now, by name.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Arc<SourceState>> {

@@ -58,6 +58,44 @@ async fn first_polls_begin_at_once_and_fifty_a_second() {
     assert!(world.store.is_ready());
 }
 
+/// How many first polls begin in each second, of so many sources with each of these intervals.
+async fn first_polls<const N: usize>(groups: [(usize, u64); N]) -> Vec<usize> {
+    let times = Times::new();
+    let mut sources = Vec::new();
+    for (count, interval) in groups {
+        for _ in 0..count {
+            let noted = times.clone();
+            let script = move |n| {
+                if n == 1 {
+                    noted.note();
+                }
+                std::future::ready(good()).boxed()
+            };
+            sources.push(source(&format!("s{}", sources.len()), interval, script));
+        }
+    }
+    let _world = World::of(sources).await;
+    sleep(Duration::from_secs(200)).await;
+    let times = times.seconds();
+    (0..=times.last().copied().unwrap_or_default()).map(|s| times.iter().filter(|at| **at == s).count()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_first_polls_begin_within_a_minute_and_evenly() {
+    let by_second = first_polls([(10_000, 60)]).await;
+    assert!(by_second.len() <= 60 && by_second.iter().sum::<usize>() == 10_000, "{by_second:?}");
+    let (last, others) = by_second.split_last().expect("seconds");
+    assert!(others.iter().all(|count| (180..190).contains(count)) && *last < 190, "{by_second:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_polls_are_faster_only_where_the_shortest_interval_or_a_minute_would_pass() {
+    assert_eq!(first_polls([(3000, 3600)]).await, [50; 60]);
+    assert_eq!(first_polls([(500, 10)]).await, [50; 10]);
+    assert!((52..=60).contains(&first_polls([(3200, 3600)]).await.len()));
+    assert!((8..=10).contains(&first_polls([(600, 3600), (1, 10)]).await.len()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hanging_source_delays_nobody() {
     let world = World::of(vec![

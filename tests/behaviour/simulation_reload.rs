@@ -75,7 +75,8 @@ async fn a_reload_adds_adjusts_replaces_and_removes() {
     sleep(Duration::from_secs(301)).await;
 
     let replaced = Ready { recipe: recipe("y"), ..source("replaced", 300, script(4)) };
-    world.apply(vec![source("adjusted", 60, script(9)), replaced, source("added", 300, script(5))]).await;
+    // Nothing runs before the page is looked at.
+    world.scheduler.apply(vec![source("adjusted", 60, script(9)), replaced, source("added", 300, script(5))]).await;
     let metrics = world.metrics();
     let shown = ["adjusted", "replaced", "removed", "added"].map(|name| first(&metrics, name));
     assert_eq!(shown.map(|reading| reading.is_some()), [true, false, false, false], "only what stays itself keeps its readings");
@@ -97,4 +98,35 @@ async fn a_source_that_is_removed_in_the_middle_of_a_poll_stays_removed() {
     world.apply(Vec::new()).await;
     sleep(Duration::from_secs(100)).await;
     assert_eq!((world.store.snapshot().len(), world.metrics()), (0, String::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_in_a_row_leave_nobody_without_a_first_poll() {
+    let polled: Vec<Times> = (0..1000).map(|_| Times::new()).collect();
+    // Each reload changes every source, and brings one more.
+    let sources = |reload: u32| {
+        let of = |(n, times): (usize, &Times)| {
+            let noted = times.clone();
+            let script = move |_| {
+                noted.note();
+                std::future::ready(good()).boxed()
+            };
+            let mut source = source(&format!("s{n}"), 10, script);
+            source.about.max_age += Duration::from_secs(reload.into());
+            source
+        };
+        let new = source(&format!("new{reload}"), 10, |_| std::future::ready(good()).boxed());
+        polled.iter().enumerate().map(of).chain([new]).collect::<Vec<_>>()
+    };
+    let mut world = World::of(sources(0)).await;
+    for reload in 1..=10 {
+        sleep(Duration::from_millis(950)).await;
+        world.apply(sources(reload)).await;
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(world.state(&format!("new{reload}")).polls, 1, "whoever is new does not wait for all that are not");
+    }
+    assert!(polled.iter().all(|times| times.seconds().first().is_some_and(|first| *first < 10)));
+    let all: Vec<u64> = polled.iter().flat_map(Times::seconds).collect();
+    let by_second: Vec<usize> = (0..10).map(|second| all.iter().filter(|at| **at == second).count()).collect();
+    assert!(by_second.iter().all(|count| (90..130).contains(count)), "{by_second:?}");
 }
