@@ -18,7 +18,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use url::Url;
 
 /// The largest file of root certificates that is read, in bytes: those of a system take a quarter of a MiB.
@@ -169,13 +170,7 @@ pub struct NoWay(String);
 
 impl Http for Client {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>> {
-        async move {
-            let timeout = self.timeout;
-            tokio::time::timeout(timeout, self.follow(&request)).await.unwrap_or_else(|_| {
-                Err(Failure::new(Reason::Timeout, format!("no whole answer within {}", humantime::format_duration(timeout))))
-            })
-        }
-        .boxed()
+        async move { self.follow(&request, Instant::now() + self.timeout).await }.boxed()
     }
 }
 
@@ -187,13 +182,13 @@ impl Client {
     }
 
     /// Sends the request, and again to wherever a redirect within its origin points.
-    async fn follow(&self, request: &Request) -> Result<Response, Failure> {
+    async fn follow(&self, request: &Request, deadline: Instant) -> Result<Response, Failure> {
         let mut url = request.url.clone();
         for _ in 0..=REDIRECT_LIMIT {
-            let response = self.send_once(request, &url).await?;
+            let response = self.until(deadline, self.send_once(request, &url)).await?;
             match redirect_within_origin(request, &url, &response) {
                 Some(next) => url = next,
-                None => return read(response).await,
+                None => return self.read(response, deadline).await,
             }
         }
         Err(Failure::new(Reason::Redirect, format!("more than {REDIRECT_LIMIT} redirects")))
@@ -213,6 +208,35 @@ impl Client {
         };
         response.map_err(|error| failure_of(&error))
     }
+
+    /// Reads the response to its end and decodes it. The status of a failure has said what matters: the body would only tell it in
+    /// words, so one that cannot be read changes nothing.
+    async fn read(&self, mut response: reqwest::Response, deadline: Instant) -> Result<Response, Failure> {
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
+        let codings = Codings::of(response.headers());
+        let mut body = Vec::new();
+        let read = self.until(deadline, gather(&mut response, codings.limit(), &mut body)).await;
+        let body = match read {
+            Err(failure) if status.is_success() => return Err(failure),
+            // The beginning of a plain text is worth more than nothing.
+            Err(_) if codings.are_none() => body,
+            Err(_) => Vec::new(),
+            Ok(()) => match codings.decode(body) {
+                Err(failure) if status.is_success() => return Err(failure),
+                decoded => decoded.unwrap_or_default(),
+            },
+        };
+        Ok(Response { status, retry_after, body, received: std::time::Instant::now() })
+    }
+
+    /// Does a part of a call as long as there is time for it.
+    async fn until<T>(&self, deadline: Instant, part: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::time::timeout_at(deadline, part).await.unwrap_or_else(|_| {
+            let timeout = humantime::format_duration(self.timeout);
+            Err(Failure::new(Reason::Timeout, format!("no whole answer within {timeout}")))
+        })
+    }
 }
 
 /// Only a `GET` is sent again, and only to the scheme, host and port it was meant for: its headers carry credentials.
@@ -222,27 +246,6 @@ fn redirect_within_origin(request: &Request, url: &Url, response: &reqwest::Resp
     }
     let next = url.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()?;
     (next.origin() == url.origin() && next.username().is_empty() && next.password().is_none()).then_some(next)
-}
-
-/// Reads the response to its end and decodes it. The status of a failure has said what matters: the body would only tell it in
-/// words, so one that cannot be read changes nothing.
-async fn read(mut response: reqwest::Response) -> Result<Response, Failure> {
-    let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
-    let codings = Codings::of(response.headers());
-    let mut body = Vec::new();
-    let read = gather(&mut response, codings.limit(), &mut body).await;
-    let body = match read {
-        Err(failure) if status.is_success() => return Err(failure),
-        // The beginning of a plain text is worth more than nothing.
-        Err(_) if codings.are_none() => body,
-        Err(_) => Vec::new(),
-        Ok(()) => match codings.decode(body) {
-            Err(failure) if status.is_success() => return Err(failure),
-            decoded => decoded.unwrap_or_default(),
-        },
-    };
-    Ok(Response { status, retry_after, body, received: Instant::now() })
 }
 
 /// Reads the body as it comes over the wire. What came before a failure stays in `body`.

@@ -1,0 +1,142 @@
+//! Providers and proxies that mean harm: a call ends in time, and takes nothing where it does not belong.
+
+use crate::peer::{Peer, TEXT, TIMEOUT, answer, client, gzip, send};
+use balance_exporter::domain::Reason;
+use balance_exporter::http::Request;
+use balance_exporter::http::client::{Clients, Network};
+use balance_exporter::secret::Secret;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+/// Of one call, for tests that wait for it.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// A peer that says `first` when it is asked, and then `more` for ever, with a pause before each.
+async fn endless(first: impl Into<Vec<u8>>, more: impl Into<Vec<u8>>, pause: Duration) -> Peer {
+    let (first, more) = (first.into(), more.into());
+    Peer::start(move |mut connection| {
+        let (first, more) = (first.clone(), more.clone());
+        async move {
+            connection.hear().await;
+            connection.say(&first).await;
+            while connection.stream.write_all(&more).await.is_ok() {
+                if pause.is_zero() {
+                    tokio::task::yield_now().await;
+                } else {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    })
+    .await
+}
+
+const CHUNKED: &str = "Transfer-Encoding: chunked\r\n\r\n";
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_cut_off() {
+    const NO: Duration = Duration::ZERO;
+    const SLOW: Duration = Duration::from_millis(20);
+    let ok = format!("HTTP/1.1 200 OK\r\n{CHUNKED}");
+    let refusal = format!("HTTP/1.1 401 No\r\n{CHUNKED}");
+    let zipped = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n{CHUNKED}");
+    let (chunk, flood) = ("1\r\n \r\n", format!("1000\r\n{}\r\n", " ".repeat(0x1000)));
+    let member = gzip(b"");
+    let member = [format!("{:x}\r\n", member.len()).as_bytes(), &member, b"\r\n"].concat().repeat(100);
+    let head = "HTTP/1.1 200 OK\r\n";
+    let cases = [
+        ("a slow body", endless(ok.clone(), chunk, SLOW).await, Err(Reason::Timeout)),
+        ("a body without end", endless(ok.clone(), flood.clone(), NO).await, Err(Reason::TooLarge)),
+        ("a compressed body without end", endless(zipped, member, NO).await, Err(Reason::TooLarge)),
+        ("a refusal with a slow body", endless(refusal.clone(), chunk, SLOW).await, Ok(401)),
+        ("a refusal with a body without end", endless(refusal, flood, NO).await, Ok(401)),
+        ("a slow head", endless(head, "X: y\r\n", SLOW).await, Err(Reason::Timeout)),
+        ("a head without end", endless(head, "X: y\r\n", NO).await, Err(Reason::Decode)),
+        ("a header without end", endless(format!("{head}X: "), "y".repeat(1000), NO).await, Err(Reason::Decode)),
+        ("a chunk's size without end", endless(ok.clone(), "0".repeat(1000), NO).await, Err(Reason::Timeout)),
+        ("a chunk extension without end", endless(format!("{ok}1;"), "x".repeat(1000), NO).await, Err(Reason::Decode)),
+        ("trailers without end", endless(format!("{ok}0\r\n"), "X: y\r\n", NO).await, Err(Reason::Decode)),
+        ("interim answers without end", endless("", "HTTP/1.1 100 Continue\r\n\r\n", SLOW).await, Err(Reason::Timeout)),
+    ];
+    let (patient, hasty) = (client(TIMEOUT), client(SHORT));
+    for (what, peer, expected) in cases {
+        let client = if what.contains("slow") || expected == Err(Reason::Timeout) { &hasty } else { &patient };
+        let got = send(client, Request::get(peer.url())).await;
+        assert_eq!(got.map(|answer| answer.0).map_err(|failure| failure.0), expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_the_tunnel_or_talks_nonsense_is_a_failure() {
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(10_000));
+    let cases = [
+        ("HTTP/1.1 407 Who\r\n\r\n", "tunnel error: proxy authorization required"),
+        ("HTTP/1.1 403 No\r\n\r\n", "tunnel error: unsuccessful"),
+        ("HTTP/1.1 302 There\r\nLocation: http://127.0.0.1:1/\r\n\r\n", "tunnel error: unsuccessful"),
+        ("", "tunnel error: unexpected end of file"),
+        ("HTTP/1.1 200", "tunnel error: unexpected end of file"),
+        ("\u{16}\u{3}\u{1}", "tunnel error: unsuccessful"),
+        (&long, "tunnel error: proxy response headers too long"),
+        ("HTTP/1.1 200 OK\r\n\r\n", "tls handshake eof"),
+    ];
+    for (said, detail) in cases {
+        let proxy = Peer::saying(said).await;
+        let address = format!("http://user:password@{}", proxy.address);
+        let network = Network { proxy: Some(Secret::new(address)), ..Network::default() };
+        let client = Clients::default().client(&network, TIMEOUT).expect("a client");
+        let request = Request::post("https://gateway.test/secret".parse().expect("a URL"), "text/json", b"secret".to_vec());
+        assert_eq!(send(&client, request).await, Err((Reason::Connect, detail.to_owned())), "{said}");
+        // It learns the host, and nothing of the request.
+        let asked = proxy.asked().concat();
+        assert!(asked.starts_with("CONNECT gateway.test:443 HTTP/1.1\r\n") && !asked.contains("secret"), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_takes_the_credentials_nowhere_else() {
+    let elsewhere = Peer::saying(answer("200 OK", "", TEXT.as_bytes())).await;
+    let (there, port) = (elsewhere.address, elsewhere.address.port());
+    let peer = Peer::start(move |mut connection| async move {
+        if connection.hear().await {
+            let path = connection.path();
+            let origin = connection.stream.local_addr().expect("an address");
+            let location = match path.trim_start_matches('/') {
+                "scheme" => format!("https://{origin}/end"),
+                "port" => format!("http://{there}/"),
+                "name" => format!("http://localhost:{port}/"),
+                "slashes" => format!("//{there}/"),
+                "backslashes" => format!("\\\\{there}\\"),
+                "tab" => format!("/\t/{there}/"),
+                "user" => format!("http://user:password@{origin}/end"),
+                "at" => format!("http://{origin}@{there}/"),
+                "file" => "file:///etc/passwd".to_owned(),
+                "none" => "http://[".to_owned(),
+                "relative" => "end".to_owned(),
+                "absolute" => format!("HTTP://{origin}/a/../end?x#y"),
+                _ => String::new(),
+            };
+            let said = if path.starts_with("/end") {
+                answer("200 OK", "", TEXT.as_bytes())
+            } else {
+                answer("307 There", &format!("Location: {location}\r\n"), b"")
+            };
+            connection.say(said).await;
+        }
+    })
+    .await;
+    let client = client(TIMEOUT);
+    let ask = |path: &str| {
+        let url = peer.url().join(path).expect("a URL");
+        Request::get(url).header("authorization", "Bearer secret".parse().expect("a value"))
+    };
+    for path in ["/scheme", "/port", "/name", "/slashes", "/backslashes", "/tab", "/user", "/at", "/file", "/none"] {
+        assert_eq!(send(&client, ask(path)).await, Ok((307, String::new())), "{path}");
+    }
+    for path in ["/relative", "/absolute"] {
+        assert_eq!(send(&client, ask(path)).await, Ok((200, TEXT.to_owned())), "{path}");
+        assert!(peer.asked().last().is_some_and(|asked| asked.contains("authorization: Bearer secret")), "{path}");
+    }
+    let once = Request::post(peer.url().join("/relative").expect("a URL"), "text/json", b"secret".to_vec());
+    assert_eq!(send(&client, once).await, Ok((307, String::new())), "a POST is sent once");
+    assert_eq!(elsewhere.asked(), Vec::<String>::new());
+}
