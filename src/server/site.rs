@@ -81,10 +81,10 @@ impl Site {
     }
 
     fn route(&self, path: &str) -> Option<Route> {
-        // Clients percent-encode what is not ASCII, and may encode more; some send it as it is.
-        let decoded = percent_decode_str(path).decode_utf8();
+        let metrics =
+            path == self.telemetry_path || (must_be_encoded(&self.telemetry_path) && decodes_to(path, &self.telemetry_path));
         match path {
-            _ if decoded.is_ok_and(|path| path == self.telemetry_path) => Some(Route::Metrics),
+            _ if metrics => Some(Route::Metrics),
             "/" => Some(Route::Status),
             HEALTHY => Some(Route::Healthy),
             "/-/ready" => Some(Route::Ready),
@@ -114,6 +114,15 @@ impl Site {
         }
         response
     }
+}
+
+/// Whether a path holds what clients percent-encode (RFC 3986, 3.3); some send it as it is.
+fn must_be_encoded(path: &str) -> bool {
+    path.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b"/-._~!$&'()*+,;=:@".contains(&byte))
+}
+
+fn decodes_to(encoded: &str, path: &str) -> bool {
+    percent_decode_str(encoded).decode_utf8().is_ok_and(|decoded| decoded == path)
 }
 
 /// Answers a request that was not let pass.

@@ -298,7 +298,7 @@ async fn a_proxy_cannot_get_its_password_into_the_log() {
     };
     let parrot = StandIn::start(parrot).await.expect("a port");
     let address = parrot.url("").replace("http://", "http://user:canary%20pass@");
-    let told = "rejected: Basic *** is not *** nor ***";
+    let told = "rejected: HTTP 407: Basic *** is not *** nor ***";
     let own = Configured::new(&format!("sources: [{{{SOURCE}, proxy: \"{address}\"}}]\n"));
     let output = poll_with(&own, &[]).await;
     assert!(text(&output.stdout).contains(told), "{}", text(&output.stdout));
