@@ -1,9 +1,11 @@
 //! What a scrape of 100,000 series costs, beside the same series through the `prometheus` crate, in one run.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must stop")]
 
+use balance_exporter::domain::{About, Identity};
 use balance_exporter::domain::{Amount, AmountKind, Answer, Label, Low, Reading};
 use balance_exporter::exposition::Exposition;
-use balance_exporter::store::{About, Identity, Moment, Outcome, SourceState, Store};
+use balance_exporter::state::clock::Moment;
+use balance_exporter::state::{Outcome, SourceState, Store};
 use divan::Bencher;
 use prometheus::{Encoder, GaugeVec, Opts, Registry, TextEncoder};
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 //! A secret enters through a [`SecretRef`] in the configuration and is held as a [`Secret`], which has no `Display` and whose
 //! `Debug` shows nothing. Texts that come from a provider pass a [`Mask`] before anybody sees them.
 
-use crate::checked::{Text, error};
 use crate::domain::Label;
-use crate::files;
+use crate::problem::{Text, error};
+use crate::system::files;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;

@@ -1,10 +1,10 @@
 //! `check`: everything that a start would find wrong, without a start.
 
 use super::{Failed, load, print};
-use crate::assemble::assemble;
-use crate::cli::Options;
-use crate::http::client::Clients;
-use crate::web::Web;
+use crate::commands::cli::Options;
+use crate::poll::assemble::assemble;
+use crate::server::access::Web;
+use crate::transport::client::Clients;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
     let config = load(options, &[])?;

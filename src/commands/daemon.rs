@@ -1,16 +1,16 @@
 //! Without a command: the daemon.
 
 use super::{Failed, block_on, load};
-use crate::assemble::{Ready, assemble};
-use crate::cli::Options;
+use crate::commands::cli::Options;
+use crate::commands::sockets::Places;
 use crate::daemon::Daemon;
 use crate::exposition::REVISION;
-use crate::http::client::Clients;
-use crate::listen::Places;
-use crate::reload::{self, Reloader};
-use crate::storage::{InUse, Storage};
-use crate::store::Moment;
-use crate::web::Web;
+use crate::poll::assemble::{Ready, assemble};
+use crate::server::access::Web;
+use crate::server::lifecycle::{self, Reloader};
+use crate::state::clock::Moment;
+use crate::state::disk::{InUse, Storage};
+use crate::transport::client::Clients;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -46,7 +46,7 @@ pub(super) async fn serve(
         })
     });
     let storage = storage.transpose()?;
-    let (reloader, reloads) = reload::channel();
+    let (reloader, reloads) = lifecycle::channel();
     tokio::spawn(reload_at(hangup, reloader.clone()));
     let listeners = places.listen().await.map_err(Failed::other)?;
     for listener in &listeners {

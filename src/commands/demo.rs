@@ -1,15 +1,15 @@
 //! `demo`: the ordinary daemon against stand-in providers on loopback, in a world where time runs faster.
 
 use super::{Failed, block_on, daemon, print};
-use crate::assemble::{Ready, assemble};
-use crate::cli::Options;
+use crate::commands::cli::Options;
+use crate::commands::sockets::Places;
 use crate::config::Config;
-use crate::http::client::Clients;
-use crate::listen::Places;
+use crate::poll::assemble::{Ready, assemble};
 use crate::standin::adstat::{Books, Cabinet};
 use crate::standin::atisu::{Exchange, Wallet};
 use crate::standin::mysmpp::{Account, Gateway};
 use crate::standin::{Service, StandIn};
+use crate::transport::client::Clients;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,7 +1,7 @@
 //! `healthcheck`: asks the running daemon whether it is healthy, for containers without a shell. It needs no configuration.
 
 use super::Failed;
-use crate::cli::Options;
+use crate::commands::cli::Options;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;

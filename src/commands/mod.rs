@@ -1,16 +1,18 @@
 //! What each command does, and with which exit code the program ends.
 
 mod check;
+pub mod cli;
 mod daemon;
 mod demo;
 mod healthcheck;
+pub mod logging;
 mod poll;
+mod sockets;
 
-use crate::assemble::Unusable;
-use crate::cli::{self, Cli, Command, Options};
 use crate::config::{Config, ConfigError};
-use crate::log;
+use crate::poll::assemble::Unusable;
 use clap::Parser;
+use cli::{Cli, Command, Options};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -75,7 +77,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(Cli { options, command }: Cli) -> Result<(), Failed> {
     leave_no_core()?;
-    log::start(options.log_level, options.log_format);
+    logging::start(options.log_level, options.log_format);
     match command {
         None => daemon::run(&options),
         Some(Command::Check) => check::run(&options),

@@ -1,13 +1,15 @@
 //! `poll`: each source once, then a table, JSON or the metrics.
 
 use super::{Failed, block_on, load, print};
-use crate::assemble::{Ready, assemble};
-use crate::cli::{Options, Output};
+use crate::commands::cli::{Options, Output};
+use crate::domain::About;
 use crate::domain::{Amount, AmountKind, Answer, Failure, Reading, Wallet};
 use crate::exposition::Exposition;
-use crate::http::client::Clients;
-use crate::human::{low_mark, row};
-use crate::store::{About, Moment, Outcome, SourceState, Store};
+use crate::format::{low_mark, row};
+use crate::poll::assemble::{Ready, assemble};
+use crate::state::clock::Moment;
+use crate::state::{Outcome, SourceState, Store};
+use crate::transport::client::Clients;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};

@@ -2,7 +2,7 @@
 //!
 //! serde's messages quote the value that is wrong, and that value can be a secret in the wrong place. Here it is taken out.
 
-use crate::checked::{self, Problem};
+use crate::problem::{self, Problem};
 use std::fmt;
 use std::path::Path;
 
@@ -60,7 +60,7 @@ fn without_position(error: &serde_yaml::Error) -> String {
 /// Rewrites a message of serde: keys become part of the place, values disappear, and the mend is named. What it does not know, it
 /// does not show: it could be a value.
 fn plain(message: &str) -> String {
-    if let Some((place, text)) = checked::own(message) {
+    if let Some((place, text)) = problem::own(message) {
         return format!("{place}{text}");
     }
     known(message).unwrap_or_else(|| "is not understood; compare it with the example configuration".to_owned())

@@ -1,20 +1,20 @@
 //! The configuration: from a YAML file to sources that can be polled, or to one line that says what is wrong and where.
 //!
-//! It reads files and the environment, and does nothing else: nothing is polled, nothing is started. [`file`] is what the text
+//! It reads files and the environment, and does nothing else: nothing is polled, nothing is started. [`schema`] is what the text
 //! may look like; this module gives it defaults, checks what keys say together, and finds the secrets.
 
 mod error;
-mod file;
 mod scalar;
+mod schema;
 pub(crate) mod yaml;
 
-use crate::checked::Problem;
 use crate::domain::{Label, Low, Thresholds};
-use crate::files;
-use crate::http::client::{ExtraRoots, Network};
-use crate::http::proxy;
+use crate::problem::Problem;
 use crate::provider::{Build, Provider};
 use crate::secret::{Secret, SecretRef};
+use crate::system::files;
+use crate::transport::client::{ExtraRoots, Network};
+use crate::transport::proxy;
 use scalar::show;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -108,7 +108,7 @@ impl Config {
     }
 
     fn parse(path: &Path, bytes: &[u8], names: &[String]) -> Result<Parsed, ConfigError> {
-        let file: file::File = yaml::parse(path, bytes)?;
+        let file: schema::File = yaml::parse(path, bytes)?;
         check(file, names).map_err(|problem| ConfigError::of_problem(path, &problem))
     }
 }
@@ -124,7 +124,7 @@ fn others_can_read(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-fn check(file: file::File, names: &[String]) -> Result<Parsed, Problem> {
+fn check(file: schema::File, names: &[String]) -> Result<Parsed, Problem> {
     let mut config = Config { sources: Vec::new(), names: Vec::new(), warnings: Vec::new() };
     let mut readable_secrets = Vec::new();
     let defaults = Inherited::of(file.defaults.unwrap_or_default(), &mut readable_secrets)?;
@@ -163,7 +163,7 @@ struct Inherited {
 }
 
 impl Inherited {
-    fn of(defaults: file::Defaults, readable_secrets: &mut Vec<String>) -> Result<Self, Problem> {
+    fn of(defaults: schema::Defaults, readable_secrets: &mut Vec<String>) -> Result<Self, Problem> {
         Ok(Self {
             interval: defaults.interval.map(|interval| interval.0),
             timeout: defaults.timeout.map(|timeout| timeout.0),
@@ -174,7 +174,7 @@ impl Inherited {
     }
 }
 
-fn source(place: &str, entry: file::Source, defaults: &Inherited, build: &mut Build) -> Result<Source, Problem> {
+fn source(place: &str, entry: schema::Source, defaults: &Inherited, build: &mut Build) -> Result<Source, Problem> {
     let timing = Timing::of(place, &entry, defaults)?;
     let network = network(place, &entry, defaults, build)?;
     let low = low(&join(place, "low"), entry.low.unwrap_or_default())?;
@@ -208,7 +208,7 @@ struct Timing {
 }
 
 impl Timing {
-    fn of(place: &str, entry: &file::Source, defaults: &Inherited) -> Result<Self, Problem> {
+    fn of(place: &str, entry: &schema::Source, defaults: &Inherited) -> Result<Self, Problem> {
         let interval = entry.interval.map(|interval| interval.0).or(defaults.interval).unwrap_or_else(default_interval);
         let own_timeout = entry.timeout.map(|timeout| timeout.0);
         let timeout = own_timeout.or(defaults.timeout).unwrap_or_else(|| default_timeout(interval));
@@ -232,7 +232,7 @@ impl Timing {
     }
 }
 
-fn network(place: &str, entry: &file::Source, defaults: &Inherited, build: &mut Build) -> Result<Network, Problem> {
+fn network(place: &str, entry: &schema::Source, defaults: &Inherited, build: &mut Build) -> Result<Network, Problem> {
     let own_proxy = entry.proxy.as_ref().map(|proxy| Proxy::of(&join(place, "proxy"), proxy, &mut build.plain)).transpose()?;
     let proxy = own_proxy.or_else(|| defaults.proxy.clone());
     let own_roots = entry.ca_file.as_ref().map(|path| roots(&join(place, "ca_file"), path)).transpose()?;
@@ -271,8 +271,8 @@ impl Proxy {
     }
 }
 
-fn low(place: &str, low: file::Low) -> Result<Low, Problem> {
-    let all = |key: &str, entry: Option<file::Thresholds>| entry.map(|entry| thresholds(&join(place, key), &entry)).transpose();
+fn low(place: &str, low: schema::Low) -> Result<Low, Problem> {
+    let all = |key: &str, entry: Option<schema::Thresholds>| entry.map(|entry| thresholds(&join(place, key), &entry)).transpose();
     let amount = all("amount", low.amount)?.unwrap_or_default();
     let sms = all("sms", low.sms)?.unwrap_or_default();
     let accounts = named(&join(place, "accounts"), low.accounts, amount)?;
@@ -283,7 +283,7 @@ fn low(place: &str, low: file::Low) -> Result<Low, Problem> {
 /// Thresholds by name. `all` are those that a name inherits.
 fn named(
     place: &str,
-    entries: Option<UniqueMap<file::Thresholds>>,
+    entries: Option<UniqueMap<schema::Thresholds>>,
     all: Thresholds,
 ) -> Result<BTreeMap<Label, Thresholds>, Problem> {
     let mut thresholds_of = BTreeMap::new();
@@ -298,7 +298,7 @@ fn named(
     Ok(thresholds_of)
 }
 
-fn thresholds(place: &str, entry: &file::Thresholds) -> Result<Thresholds, Problem> {
+fn thresholds(place: &str, entry: &schema::Thresholds) -> Result<Thresholds, Problem> {
     let thresholds = Thresholds { warning: entry.warning.as_ref().map(|w| w.0), critical: entry.critical.as_ref().map(|c| c.0) };
     if thresholds == Thresholds::default() {
         return Err(Problem::at(place, "names no threshold; add warning, critical or both"));

@@ -1,6 +1,6 @@
 //! Single values of the file, each checked where it stands, so that the message has its line and column.
 
-use crate::checked;
+use crate::problem;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ pub(super) struct Name(pub String);
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        checked::text(deserializer, |name| {
+        problem::text(deserializer, |name| {
             let good = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
             if good { Ok(Self(name.to_owned())) } else { Err("not a source name; use 1 to 64 of a-z A-Z 0-9 _ . -") }
         })
@@ -30,7 +30,7 @@ macro_rules! durations {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                checked::text(deserializer, |text| {
+                problem::text(deserializer, |text| {
                     let duration = parse_duration(text)?;
                     let too_short = concat!("too short; write ", $shortest_text, " or more");
                     if duration < $shortest { Err(too_short) } else { Ok(Self(duration)) }
@@ -85,7 +85,7 @@ impl Visitor<'_> for LevelVisitor {
     }
 
     fn visit_f64<E: Error>(self, level: f64) -> Result<Level, E> {
-        if level.is_finite() { Ok(Level(level)) } else { Err(checked::error("a threshold must be finite; write a number")) }
+        if level.is_finite() { Ok(Level(level)) } else { Err(problem::error("a threshold must be finite; write a number")) }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "thresholds are compared with gauges, which are f64")]

@@ -1,8 +1,8 @@
 //! Strict YAML for every file of the program: from bytes to types, or to one line with the place and the mend.
 
 use super::ConfigError;
-use crate::checked::error;
-use crate::files;
+use crate::problem::error;
+use crate::system::files;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::path::Path;

@@ -4,11 +4,13 @@
 //! meet in it and nowhere else.
 
 mod label;
-mod low;
 mod reading;
 mod reason;
+mod source;
+mod threshold;
 
 pub use label::Label;
-pub use low::{Low, Severity, Thresholds};
 pub use reading::{Amount, AmountKind, Answer, Reading, Wallet, WalletKind};
-pub use reason::{Failure, Reason, RetryAfter};
+pub use reason::{Failure, LONGEST_WAIT, Reason, RetryAfter};
+pub use source::{About, Identity};
+pub use threshold::{Low, Severity, Thresholds};

@@ -56,6 +56,9 @@ reasons! {
     Internal = "internal",
 }
 
+/// No `Retry-After` is honoured for longer, and no refusal puts a short interval off for longer.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
 /// When a provider asks to be polled again, in the two forms of the `Retry-After` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {

@@ -7,8 +7,8 @@ mod gzip;
 mod own;
 mod render;
 
-use crate::storage::Health;
-use crate::store::{Failures, Observer, SourceState};
+use crate::state::health::Health;
+use crate::state::{Failures, Observer, SourceState};
 use bytes::Bytes;
 use family::Family;
 use own::Own;

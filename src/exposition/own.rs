@@ -1,8 +1,8 @@
 //! The program's own metrics, gathered afresh for each scrape: build, configuration and process.
 
 use super::render::epoch_seconds;
-use crate::storage::Health;
-use crate::store::Failures;
+use crate::state::Failures;
+use crate::state::health::Health;
 use procfs::WithCurrentSystemInfo;
 use procfs::process::{LimitValue, Process};
 use prometheus::core::{Collector, Desc};

@@ -2,8 +2,8 @@
 
 use super::family::{Family, Life};
 use crate::domain::{AmountKind, Reading, Wallet};
-use crate::store::SourceState;
-use crate::sums::nearest;
+use crate::state::SourceState;
+use crate::state::counters::nearest;
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;

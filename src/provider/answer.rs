@@ -3,7 +3,7 @@
 
 use super::document::{Document, Value, decimal};
 use crate::domain::{Failure, Reason};
-use crate::http::{Response, StatusCode, reason_of_status};
+use crate::transport::{Response, StatusCode, reason_of_status};
 
 /// The keys of an error at the root of a document, in any case.
 const ERROR_KEYS: [&str; 2] = ["error", "errors"];

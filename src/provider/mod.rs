@@ -14,10 +14,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use crate::checked::Problem;
 use crate::domain::{Answer, Failure};
-use crate::http::Http;
+use crate::problem::Problem;
 use crate::secret::Secret;
+use crate::transport::Http;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use std::sync::Arc;

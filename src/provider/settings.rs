@@ -1,6 +1,6 @@
 //! What the settings of all providers are made of.
 
-use crate::checked::{self, Problem};
+use crate::problem::{self, Problem};
 use crate::secret::{Secret, SecretRef};
 use reqwest::header::HeaderValue;
 use serde::de::{Deserialize, Deserializer};
@@ -48,7 +48,7 @@ impl Endpoint {
 
 impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        checked::text(deserializer, Self::parse)
+        problem::text(deserializer, Self::parse)
     }
 }
 
@@ -134,7 +134,7 @@ fn service(url: &Url) -> String {
 
 /// `Bearer TOKEN`, or nothing where the token cannot stand in a header.
 pub(super) fn bearer(token: &str) -> Option<HeaderValue> {
-    crate::http::secret_header(&format!("Bearer {token}")).ok()
+    crate::transport::secret_header(&format!("Bearer {token}")).ok()
 }
 
 /// Refuses a text without which nothing works.

@@ -1,21 +1,23 @@
-//! The HTTP server: connections, their bounds and their end. What is answered is decided in [`site`], to whom in [`crate::web`].
+//! The HTTP server: connections, their bounds and their end. What is answered is decided in [`routes`], to whom in [`access`].
 
-mod bounded;
-mod places;
-pub mod pulse;
-pub mod site;
+pub mod access;
+mod admission;
+mod connection;
+pub mod lifecycle;
+pub mod liveness;
+pub mod routes;
 mod status;
 
-use crate::web::Web;
-use bounded::Bounded;
+use crate::server::access::Web;
+use admission::{Place, Places};
+use connection::Bounded;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use places::{Place, Places};
-use pulse::Beat;
+use liveness::Beat;
+use routes::{Body, HEALTHY, Site};
 use rustix::process::{Resource, getrlimit};
-use site::{Body, HEALTHY, Site};
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -184,7 +186,7 @@ impl Server {
         };
         let mut response = match admitted {
             Ok(()) => self.site.answer(request).await,
-            Err(refusal) => site::refused(refusal),
+            Err(refusal) => routes::refused(refusal),
         };
         for (name, value) in &settings.headers {
             response.headers_mut().insert(name, value.clone());

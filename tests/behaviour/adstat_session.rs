@@ -2,10 +2,10 @@
 
 use balance_exporter::config::Config;
 use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Reading, Reason};
-use balance_exporter::http::client::Clients;
 use balance_exporter::poll::Target;
 use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::{Act, Asked, Reply, StandIn};
+use balance_exporter::transport::client::Clients;
 use std::path::Path;
 
 const PASSWORD: &str = "the password of a test";

@@ -2,8 +2,8 @@
 
 use crate::simulated::{Times, good, source};
 use balance_exporter::daemon::Daemon;
-use balance_exporter::reload::{self, Reloader};
-use balance_exporter::web::Web;
+use balance_exporter::server::access::Web;
+use balance_exporter::server::lifecycle::{self, Reloader};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 /// A daemon without sources or a storage, and the way to reload it.
 pub(crate) fn daemon(listeners: Vec<TcpListener>) -> (Daemon, Reloader) {
-    let (reloader, reloads) = reload::channel();
+    let (reloader, reloads) = lifecycle::channel();
     let daemon = Daemon {
         sources: Vec::new(),
         load: Arc::new(|| Ok(Vec::new())),

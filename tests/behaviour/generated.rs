@@ -1,7 +1,7 @@
 //! The man page and the completions in deploy/ say what the command line is.
 
 use crate::support::repository;
-use balance_exporter::cli::Cli;
+use balance_exporter::commands::cli::Cli;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;

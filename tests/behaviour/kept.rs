@@ -1,13 +1,14 @@
 //! A daemon with a storage, what its file holds, and a gateway that notes when it is asked.
 
 use crate::support::{Configured, Daemon, binary, lines_with, text};
-use balance_exporter::assemble::assemble;
 use balance_exporter::config::Config;
 use balance_exporter::exposition::Exposition;
-use balance_exporter::http::client::Clients;
+use balance_exporter::poll::assemble::assemble;
 use balance_exporter::standin::{Asked, Reply, StandIn};
-use balance_exporter::storage::{DAMAGED, FILE_NAME, Storage};
-use balance_exporter::store::{Moment, SourceState, Store};
+use balance_exporter::state::clock::Moment;
+use balance_exporter::state::disk::{DAMAGED, FILE_NAME, Storage};
+use balance_exporter::state::{SourceState, Store};
+use balance_exporter::transport::client::Clients;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;

@@ -3,10 +3,10 @@
 use crate::pki::{Authority, Pair};
 use crate::support::{Configured, Daemon, PATIENCE, binary, lines_with, text};
 use balance_exporter::domain::{Failure, Reason};
-use balance_exporter::http::client::{Clients, ExtraRoots, Network};
-use balance_exporter::http::{Http, Request};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Asked, Reply, Service, StandIn};
+use balance_exporter::transport::client::{Clients, ExtraRoots, Network};
+use balance_exporter::transport::{Http, Request};
 use rustls::HandshakeKind;
 use std::process::Output;
 use std::sync::Arc;

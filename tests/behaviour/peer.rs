@@ -1,8 +1,8 @@
 //! A provider's side of the wire, byte by byte, and a client that asks it.
 
 use balance_exporter::domain::Reason;
-use balance_exporter::http::client::{Client, Clients, Network};
-use balance_exporter::http::{Http, Request};
+use balance_exporter::transport::client::{Client, Clients, Network};
+use balance_exporter::transport::{Http, Request};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

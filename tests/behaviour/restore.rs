@@ -1,10 +1,11 @@
 //! From one process to the next, under a clock that jumps from one event to the next, and a wall clock that somebody sets.
 
 use crate::simulated::{BEGINNING, Polled, Times, Wall, World, failed, good, source};
-use balance_exporter::assemble::Ready;
 use balance_exporter::domain::{Failure, Reason, RetryAfter};
-use balance_exporter::scheduler::Scheduler;
-use balance_exporter::store::{Moment, Observer, SourceState, Store};
+use balance_exporter::poll::assemble::Ready;
+use balance_exporter::poll::scheduler::Scheduler;
+use balance_exporter::state::clock::Moment;
+use balance_exporter::state::{Observer, SourceState, Store};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;

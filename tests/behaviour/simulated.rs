@@ -1,16 +1,18 @@
 //! A scheduler with scripted sources, under a clock that jumps from one event to the next.
 
 use crate::support::text;
-use balance_exporter::assemble::{Ready, Recipe};
 use balance_exporter::config::Config;
+use balance_exporter::domain::{About, Identity};
 use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Label, Low, Reading, Reason};
 use balance_exporter::exposition::Exposition;
-use balance_exporter::http::{Http, Request, Response};
 use balance_exporter::poll::Target;
+use balance_exporter::poll::assemble::{Ready, Recipe};
+use balance_exporter::poll::scheduler::Scheduler;
 use balance_exporter::provider::Provider;
-use balance_exporter::scheduler::Scheduler;
-use balance_exporter::storage::Storage;
-use balance_exporter::store::{About, Clock, Identity, Moment, Observer, SourceState, Store};
+use balance_exporter::state::clock::{Clock, Moment};
+use balance_exporter::state::disk::Storage;
+use balance_exporter::state::{Observer, SourceState, Store};
+use balance_exporter::transport::{Http, Request, Response};
 use futures_util::future::BoxFuture;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,8 +1,8 @@
 //! Reloads in the middle of a schedule, under a clock that jumps from one event to the next.
 
 use crate::simulated::{Times, World, amount, failed, good, recipe, source};
-use balance_exporter::assemble::Ready;
 use balance_exporter::domain::{Answer, Reason};
+use balance_exporter::poll::assemble::Ready;
 use futures_util::FutureExt;
 use std::time::Duration;
 use tokio::time::sleep;

@@ -2,12 +2,13 @@
 
 use crate::kept::{DAMAGED_FILES, Noting, Place, Random, UP, page_of, polls, source, value};
 use crate::support::binary;
-use balance_exporter::assemble::assemble;
 use balance_exporter::config::Config;
-use balance_exporter::http::client::Clients;
+use balance_exporter::poll::assemble::assemble;
 use balance_exporter::standin::StandIn;
-use balance_exporter::storage::{DAMAGED, FILE_NAME, Storage};
-use balance_exporter::store::{Moment, SourceState};
+use balance_exporter::state::SourceState;
+use balance_exporter::state::clock::Moment;
+use balance_exporter::state::disk::{DAMAGED, FILE_NAME, Storage};
+use balance_exporter::transport::client::Clients;
 use rustix::process::Signal;
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};

@@ -3,7 +3,7 @@
 use crate::peer::{Peer, TEXT, TIMEOUT, answer, client, get, gzip, send};
 use crate::support::{Configured, Daemon, lines_with};
 use balance_exporter::domain::Reason;
-use balance_exporter::http::{BODY_LIMIT, Request};
+use balance_exporter::transport::{BODY_LIMIT, Request};
 use std::io::Write;
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use crate::peer::{Peer, TEXT, TIMEOUT, answer, client, gzip, send};
 use balance_exporter::domain::Reason;
-use balance_exporter::http::Request;
-use balance_exporter::http::client::{Clients, Network};
 use balance_exporter::secret::Secret;
+use balance_exporter::transport::Request;
+use balance_exporter::transport::client::{Clients, Network};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 

@@ -5,7 +5,7 @@
 
 use super::{REFUSALS, resource};
 use crate::domain::{Failure, Reason};
-use crate::http::{Http, Request, Response, secret_header};
+use crate::transport::{Http, Request, Response, secret_header};
 use crate::provider::answer;
 use crate::provider::document::Document;
 use crate::provider::found::Found;

@@ -2,7 +2,7 @@
 
 use super::lines::Line;
 use crate::domain::{Reason, Severity};
-use crate::store::SourceState;
+use crate::state::SourceState;
 
 /// How a source stands, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! Pieces of HTML. It knows text and times, and nothing of sources.
 
-use crate::human;
-use crate::store::Moment;
+use crate::format;
+use crate::state::clock::Moment;
 use std::time::{Duration, SystemTime};
 
 /// Text as HTML, in elements and in quoted attributes.
@@ -22,19 +22,19 @@ pub(super) fn escape(text: &str) -> String {
 
 /// Words about a time, with the time itself where a pointer or a program finds it.
 pub(super) fn time(at: SystemTime, words: &str) -> String {
-    format!("<time datetime=\"{}\" title=\"{}\">{words}</time>", humantime::format_rfc3339_seconds(at), human::time(at))
+    format!("<time datetime=\"{}\" title=\"{}\">{words}</time>", humantime::format_rfc3339_seconds(at), format::time(at))
 }
 
 /// How long ago it was.
 pub(super) fn ago(at: SystemTime, now: Moment) -> String {
     // A wall clock that was set back makes the age zero, not an error.
     let age = now.wall.duration_since(at).unwrap_or(Duration::ZERO);
-    time(at, &format!("{} ago", human::duration(age)))
+    time(at, &format!("{} ago", format::duration(age)))
 }
 
 /// A stretch of time from now on, with the time of its end.
 pub(super) fn ahead(wait: Duration, now: Moment, before: &str) -> String {
-    let words = format!("{before}{}", human::duration(wait));
+    let words = format!("{before}{}", format::duration(wait));
     // An end that no calendar holds has no exact time.
     now.wall.checked_add(wait).map_or_else(|| words.clone(), |at| time(at, &words))
 }

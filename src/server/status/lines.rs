@@ -2,7 +2,7 @@
 //! the figure. The texts are not escaped.
 
 use crate::domain::{Amount, AmountKind, Label, Low, Reading, Severity, Wallet, WalletKind};
-use crate::human;
+use crate::format;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of a source's table.
@@ -74,7 +74,7 @@ fn account_line(account: &Label, known: &Known<'_>) -> Line {
 
 fn with_figures(mut line: Line, amounts: &[&Amount], low: &Low) -> Line {
     for Amount { kind, account, currency, amount } in amounts {
-        let figure = human::figure(*amount);
+        let figure = format::figure(*amount);
         match kind {
             AmountKind::Available => {
                 line.low = low.of_account(account).broken(*amount);
@@ -91,7 +91,7 @@ fn with_figures(mut line: Line, amounts: &[&Amount], low: &Low) -> Line {
 fn message_line(sms_type: &Label, area: &Label, available: f64, low: &Low) -> Line {
     Line {
         title: if area.is_empty() { "messages".to_owned() } else { area.to_string() },
-        figure: human::figure(available),
+        figure: format::figure(available),
         unit: sms_type.to_string(),
         low: low.of_area(area).broken(available),
         ..Line::default()

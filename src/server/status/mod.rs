@@ -7,8 +7,9 @@ mod lines;
 mod style;
 
 use crate::domain::Failure;
-use crate::human;
-use crate::store::{Moment, SourceState};
+use crate::format;
+use crate::state::SourceState;
+use crate::state::clock::Moment;
 use headline::{Standing, Tally, meaning};
 use html::{ago, ahead, escape, time};
 use lines::{Line, lines};
@@ -59,7 +60,7 @@ fn top(page: &mut String, tally: Tally, now: Moment, telemetry_path: &str) {
          <style>{STYLE}</style>\n</head>\n<body>\n\
          <h1 class=\"{class}\"><span aria-hidden=\"true\">{sign}</span> <span>{headline}</span></h1>\n"
     );
-    let as_of = time(now.wall, &human::time(now.wall));
+    let as_of = time(now.wall, &format::time(now.wall));
     let path = escape(telemetry_path);
     let _ = writeln!(
         page,
@@ -108,7 +109,7 @@ fn failure_box(page: &mut String, state: &SourceState, failure: &Failure, now: M
         (Some(_), None) => writeln!(
             page,
             "<p>Its readings have expired: polls have failed for longer than its max_age, {}.</p>",
-            human::duration(state.about.max_age)
+            format::duration(state.about.max_age)
         ),
         (Some(at), Some(left)) => {
             writeln!(page, "<p>Its readings are from {}; they expire {}.</p>", ago(at, now), ahead(left, now, "in "))
@@ -153,7 +154,7 @@ fn row(page: &mut String, line: &Line) {
     }
     if let Some((severity, threshold)) = line.low {
         let (_, _, _, colour) = Standing::from(severity).shown();
-        let (mark, below) = (human::low_mark(severity), human::figure(threshold));
+        let (mark, below) = (format::low_mark(severity), format::figure(threshold));
         let _ = write!(page, " <span class=\"mark {colour}\"><span aria-hidden=\"true\">▼</span> {mark}, below {below}</span>");
     }
     page.push_str("</dd></div>\n");

@@ -1,8 +1,9 @@
 //! The page of made-up states at made-up moments.
 
 use super::*;
+use crate::domain::{About, Identity};
 use crate::domain::{Amount, AmountKind, Answer, Label, Low, Reading, Reason, Thresholds};
-use crate::store::{About, Identity, Observer, Outcome, Store};
+use crate::state::{Observer, Outcome, Store};
 use std::time::{Duration, SystemTime};
 
 struct Nobody;

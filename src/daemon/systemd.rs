@@ -1,0 +1,239 @@
+//! What the service manager is told: that the daemon is ready, how its sources do, that it lives, that it ends.
+//!
+//! It reads the store and changes nothing. Without `$NOTIFY_SOCKET` nothing is said. A sign of life is never sent because time
+//! has passed: the accept loops must have answered, and no source may be left unpolled.
+
+use crate::server::liveness::Pulse;
+use crate::state::{SourceState, Store};
+use sd_notify::NotifyState;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The shortest time between two summaries; many sources can change at once.
+const STATUS_PAUSE: Duration = Duration::from_secs(1);
+/// How late a poll may begin while the scheduler still counts as alive.
+const LATE: Duration = Duration::from_secs(10);
+/// How soon to look again after a missing sign of life, so that a short stall is made up for within the manager's patience.
+const RECHECK: Duration = Duration::from_secs(1);
+/// How many failing sources a summary names.
+const NAMED: usize = 5;
+
+/// Says that the configuration in force is loaded: after the start, and after each [`reloading`], be the new file good or bad.
+pub fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// Says that a reload begins; [`ready`] must follow.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "cannot tell the service manager of the reload"),
+    }
+}
+
+/// Says that the daemon ends.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// Says that the daemon is ready, then how its sources do and, when the manager asks for it, that it lives.
+pub async fn run(store: &Store, pulse: &Pulse) -> Infallible {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return std::future::pending().await;
+    }
+    ready();
+    let watchdog = async {
+        match sd_notify::watchdog_enabled() {
+            Some(patience) => watchdog(store, pulse, patience, || tell(&[NotifyState::Watchdog])).await,
+            None => std::future::pending().await,
+        }
+    };
+    let summaries = summaries(store, |summary| tell(&[NotifyState::Status(summary)]));
+    tokio::select! {
+        never = summaries => never,
+        never = watchdog => never,
+    }
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "cannot reach the service manager at $NOTIFY_SOCKET");
+    }
+}
+
+async fn summaries(store: &Store, tell: impl Fn(&str)) -> Infallible {
+    let mut told = String::new();
+    loop {
+        let summary = summary(&store.snapshot());
+        if summary != told {
+            tell(&summary);
+            told = summary;
+        }
+        tokio::time::sleep(STATUS_PAUSE).await;
+        store.changed().await;
+    }
+}
+
+/// One line for a person: `3 sources, 1 failing: sms (auth)`.
+fn summary(states: &[Arc<SourceState>]) -> String {
+    let failing: Vec<_> =
+        states.iter().filter_map(|state| Some((&*state.about.name, state.failure.as_ref()?.reason.as_str()))).collect();
+    let waiting = states.iter().filter(|state| state.polls == 0).count();
+    let mut line = if states.len() == 1 { "1 source, ".to_owned() } else { format!("{} sources, ", states.len()) };
+    match failing.len() {
+        0 => line.push_str("none failing"),
+        count => {
+            let names: Vec<_> = failing.iter().take(NAMED).map(|(name, reason)| format!("{name} ({reason})")).collect();
+            let _ = write!(line, "{count} failing: {}", names.join(", "));
+            if count > NAMED {
+                let _ = write!(line, " and {} more", count - NAMED);
+            }
+        }
+    }
+    if waiting > 0 {
+        let _ = write!(line, ", {waiting} not polled yet");
+    }
+    line
+}
+
+/// Gives signs of life at twice the rate that the manager asks for, as long as there is life.
+async fn watchdog(store: &Store, pulse: &Pulse, patience: Duration, alive: impl Fn()) -> Infallible {
+    let pause = patience / 2;
+    loop {
+        pulse.felt().await;
+        match overdue(&store.snapshot(), Instant::now()) {
+            None => {
+                alive();
+                tokio::time::sleep(pause).await;
+            }
+            Some(state) => {
+                tracing::error!(source = &*state.about.name, "a poll is overdue; the watchdog hears nothing until it begins");
+                tokio::time::sleep(RECHECK.min(pause)).await;
+            }
+        }
+    }
+}
+
+/// A source that should be polled by now and is not.
+fn overdue(states: &[Arc<SourceState>], now: Instant) -> Option<&SourceState> {
+    states.iter().map(Arc::as_ref).find(|state| !state.polling && state.next.is_some_and(|due| now > due + LATE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{About, Identity};
+    use crate::domain::{Failure, Low, Reason};
+    use crate::server::liveness::{Beat, pulse};
+    use crate::state::clock::Moment;
+    use crate::state::{Observer, Outcome};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn changed(&self, _: &SourceState) {}
+
+        fn removed(&self, _: &str) {}
+    }
+
+    fn store(names: &[&str]) -> Store {
+        let store = Store::new(Arc::new(Nobody));
+        for name in names {
+            let (interval, max_age) = (Duration::from_secs(60), Duration::from_secs(600));
+            let name = (*name).into();
+            let about = About { name, provider: "p", identity: Identity([0; 32]), interval, max_age, low: Low::default() };
+            store.insert(SourceState::new(Arc::new(about)));
+        }
+        store
+    }
+
+    fn fail(store: &Store, name: &str, reason: Reason) {
+        let ended = Moment::now();
+        let result = Err(Failure::new(reason, ""));
+        store.record(name, Outcome { ended, took: Duration::ZERO, result, next: ended.instant + Duration::from_secs(60) });
+    }
+
+    async fn turn(mut beat: Beat) {
+        loop {
+            beat.answer().await;
+        }
+    }
+
+    /// How many signs of life there are within this time.
+    async fn signs(store: &Store, pulse: &Pulse, within: u64) -> usize {
+        let count = AtomicUsize::new(0);
+        let watched = watchdog(store, pulse, Duration::from_secs(20), || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let _ = tokio::time::timeout(Duration::from_secs(within), watched).await;
+        count.into_inner()
+    }
+
+    #[test]
+    fn a_summary_names_who_fails_and_why() {
+        let line = |store: &Store| summary(&store.snapshot());
+        assert_eq!(line(&store(&[])), "0 sources, none failing");
+        assert_eq!(line(&store(&["a"])), "1 source, none failing, 1 not polled yet");
+        let many = store(&["a", "b", "c", "d", "e", "f", "g"]);
+        fail(&many, "b", Reason::Auth);
+        fail(&many, "a", Reason::PaymentRequired);
+        assert_eq!(line(&many), "7 sources, 2 failing: a (payment_required), b (auth), 5 not polled yet");
+        for name in ["c", "d", "e", "f", "g"] {
+            fail(&many, name, Reason::Dns);
+        }
+        assert_eq!(line(&many), "7 sources, 7 failing: a (payment_required), b (auth), c (dns), d (dns), e (dns) and 2 more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_summary_is_told_when_it_changes_and_only_then() {
+        let store = store(&["a"]);
+        let told = std::sync::Mutex::new(Vec::new());
+        let telling = summaries(&store, |summary| told.lock().expect("no panic").push(summary.to_owned()));
+        let polls = async {
+            for reason in [Reason::Auth, Reason::Auth, Reason::Auth, Reason::Dns] {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                fail(&store, "a", reason);
+            }
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        };
+        tokio::select! { never = telling => match never {}, () = polls => {} }
+        let told = told.into_inner().expect("no panic");
+        assert_eq!(
+            told,
+            ["1 source, none failing, 1 not polled yet", "1 source, 1 failing: a (auth)", "1 source, 1 failing: a (dns)"]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hanging_accept_loop_ends_the_signs_of_life() {
+        let store = store(&[]);
+        let (pulse, mut beats) = pulse(2);
+        let hanging = beats.pop();
+        let turning = tokio::spawn(turn(beats.remove(0)));
+        assert_eq!(signs(&store, &pulse, 65).await, 0);
+        let other = tokio::spawn(turn(hanging.expect("two beats")));
+        assert_eq!(signs(&store, &pulse, 65).await, 7, "every ten seconds, and at once");
+        other.abort();
+        assert_eq!(signs(&store, &pulse, 65).await, 0);
+        turning.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_nobody_polls_ends_the_signs_of_life() {
+        let store = store(&["a"]);
+        let (pulse, mut beats) = pulse(1);
+        let turning = tokio::spawn(turn(beats.remove(0)));
+        let due = Some(Instant::now() + Duration::from_secs(30));
+        store.insert(SourceState { next: due, ..SourceState::clone(&store.snapshot()[0]) });
+        assert_eq!(signs(&store, &pulse, 125).await, 4 + 1, "until ten seconds after it was due");
+        store.begun("a", Instant::now());
+        assert_eq!(signs(&store, &pulse, 25).await, 3, "a poll may take its time");
+        fail(&store, "a", Reason::Timeout);
+        assert_eq!(signs(&store, &pulse, 25).await, 3);
+        turning.abort();
+    }
+}

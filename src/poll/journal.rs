@@ -1,0 +1,72 @@
+//! What was logged of a source, so that only changes are: a failure when it begins, when it changes its reason and when it ends.
+//!
+//! It outlives the task that polls the source: a reload that adjusts a source is no news.
+
+use crate::domain::About;
+use crate::domain::{Answer, Failure, Reason};
+use crate::state::SourceState;
+use std::collections::BTreeSet;
+
+/// What the log knows of a source.
+#[derive(Default)]
+pub(crate) struct Journal {
+    answered: bool,
+    failing: Option<Reason>,
+    odd: bool,
+    unmatched: BTreeSet<String>,
+}
+
+impl Journal {
+    /// What a process before has logged of a source.
+    pub(crate) fn of(state: &SourceState) -> Self {
+        let failing = state.failure.as_ref().map(|failure| failure.reason);
+        Self { answered: state.last_success.is_some(), failing, ..Self::default() }
+    }
+
+    pub(crate) fn note(&mut self, about: &About, result: &Result<Answer, Failure>) {
+        let (source, provider) = (&*about.name, about.provider);
+        match result {
+            Ok(answer) => {
+                let readings = answer.readings.len();
+                match self.failing.take() {
+                    Some(reason) => tracing::info!(source, provider, readings, after = reason.as_str(), "polls succeed again"),
+                    None if !self.answered => tracing::info!(source, provider, readings, "first poll succeeded"),
+                    None => tracing::debug!(source, provider, readings, "poll succeeded"),
+                }
+                self.answered = true;
+                self.oddities(about, answer);
+            }
+            Err(Failure { reason, detail, .. }) => {
+                let before = self.failing.replace(*reason);
+                let reason = reason.as_str();
+                match before {
+                    None => tracing::warn!(source, provider, reason, detail, "polls fail"),
+                    Some(before) if before.as_str() != reason => {
+                        tracing::warn!(
+                            source,
+                            provider,
+                            reason,
+                            before = before.as_str(),
+                            detail,
+                            "polls fail for another reason"
+                        );
+                    }
+                    Some(_) => tracing::debug!(source, provider, reason, detail, "poll failed again"),
+                }
+            }
+        }
+    }
+
+    fn oddities(&mut self, about: &About, answer: &Answer) {
+        let (source, provider) = (&*about.name, about.provider);
+        let before = std::mem::replace(&mut self.odd, answer.remark.is_some());
+        if let Some(remark) = answer.remark.as_ref().filter(|_| !before) {
+            tracing::warn!(source, provider, remark, "an odd answer");
+        }
+        for key in about.low.unmatched(&answer.readings) {
+            if self.unmatched.insert(key.clone()) {
+                tracing::warn!(source, provider, key, "a threshold applies to nothing in the answer; is it misspelt?");
+            }
+        }
+    }
+}

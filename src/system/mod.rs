@@ -1,0 +1,4 @@
+//! What the program asks of the system in a bounded way: files that are read, and blocking work that can hang.
+
+pub(crate) mod files;
+pub mod lane;

@@ -1,0 +1,164 @@
+//! HTTP as providers see it: a request, a response, and what a status means.
+//!
+//! Providers are handed an [`Http`] and never learn what is behind it; [`client`] is the one that talks to the network.
+
+pub mod client;
+mod coding;
+mod dns;
+mod failure;
+pub mod proxy;
+
+use crate::domain::{Failure, Reason, RetryAfter};
+use futures_util::future::BoxFuture;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderValue};
+use std::time::{Duration, Instant, SystemTime};
+use url::Url;
+
+pub use reqwest::StatusCode;
+
+/// The largest body that is read, in bytes after decompression.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+
+/// One HTTP call. It has no `Debug`: headers and body carry secrets.
+pub struct Request {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// Where to. It is never shown.
+    pub url: Url,
+    /// Beside those that every call carries.
+    pub headers: HeaderMap,
+    /// Absent for `GET`.
+    pub body: Option<Vec<u8>>,
+    /// Whether a reset connection is tried once more at once.
+    pub retry_reset: bool,
+}
+
+impl Request {
+    /// A `GET`.
+    #[must_use]
+    pub fn get(url: Url) -> Self {
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: None, retry_reset: false }
+    }
+
+    /// A `POST` of a body in this media type.
+    #[must_use]
+    pub fn post(url: Url, content_type: &'static str, body: Vec<u8>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self { method: Method::POST, url, headers, body: Some(body), retry_reset: false }
+    }
+
+    /// The request with one more header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// A header value that no `Debug` and no log of a library shows.
+///
+/// # Errors
+/// When the text holds what a header cannot: control characters or line ends.
+pub fn secret_header(text: &str) -> Result<HeaderValue, reqwest::header::InvalidHeaderValue> {
+    let mut value = HeaderValue::try_from(text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// What came back, read to its end.
+pub struct Response {
+    /// Of the last answer, after redirects that were followed.
+    pub status: StatusCode,
+    /// The provider's wish, whatever the status.
+    pub retry_after: Option<RetryAfter>,
+    /// Decompressed, at most [`BODY_LIMIT`] bytes.
+    pub body: Vec<u8>,
+    /// When it had come, by the clock of the [`Http`] that sent the request. Whoever reads responses needs no clock of its own.
+    pub received: Instant,
+}
+
+impl Response {
+    /// A failure of this reason, with the wish that came with the response.
+    #[must_use]
+    pub fn failure(&self, reason: Reason, detail: impl Into<String>) -> Failure {
+        Failure { reason, detail: detail.into(), retry_after: self.retry_after }
+    }
+}
+
+/// What a status means; nothing for 2xx.
+#[must_use]
+pub fn reason_of_status(status: StatusCode) -> Option<Reason> {
+    Some(match status.as_u16() {
+        200..=299 => return None,
+        300..=399 => Reason::Redirect,
+        401 => Reason::Auth,
+        402 => Reason::PaymentRequired,
+        403 => Reason::Forbidden,
+        404 => Reason::NotFound,
+        429 => Reason::RateLimited,
+        400..=499 => Reason::Rejected,
+        500..=599 => Reason::Server,
+        _ => Reason::Decode,
+    })
+}
+
+/// `Retry-After` in either of its forms: seconds, or an HTTP date. What is neither is ignored.
+#[must_use]
+pub fn parse_retry_after(value: &str) -> Option<RetryAfter> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than fit mean "very long", and the schedule bounds that.
+        return Some(RetryAfter::Delay(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX)))));
+    }
+    httpdate::parse_http_date(value).ok().map(|at: SystemTime| RetryAfter::At(at))
+}
+
+/// Sends requests. An implementation bounds the time of a call and the size of a body.
+pub trait Http: Send + Sync {
+    /// Sends one request and reads the response to its end.
+    ///
+    /// Any status is a response; a failure means that there was none that could be read.
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_reason() {
+        let reason = |status| StatusCode::from_u16(status).ok().and_then(reason_of_status).map(Reason::as_str);
+        let expected = [
+            (200, None),
+            (204, None),
+            (301, Some("redirect")),
+            (304, Some("redirect")),
+            (400, Some("rejected")),
+            (401, Some("auth")),
+            (402, Some("payment_required")),
+            (403, Some("forbidden")),
+            (404, Some("not_found")),
+            (418, Some("rejected")),
+            (429, Some("rate_limited")),
+            (500, Some("server")),
+            (504, Some("server")),
+            (700, Some("decode")),
+        ];
+        for (status, wanted) in expected {
+            assert_eq!(reason(status), wanted, "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_has_two_forms() {
+        assert_eq!(parse_retry_after(" 120 "), Some(RetryAfter::Delay(Duration::from_secs(120))));
+        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(RetryAfter::At(date)));
+        assert_eq!(parse_retry_after("99999999999999999999"), Some(RetryAfter::Delay(Duration::from_secs(u64::from(u32::MAX)))));
+        assert_eq!(parse_retry_after("-1"), None);
+        assert_eq!(parse_retry_after("soon"), None);
+        assert_eq!(parse_retry_after(""), None);
+    }
+}
