@@ -188,8 +188,8 @@ fn asked_account(document: &Document, asked: &str) -> Result<Account, String> {
     if account.uid == Label::new(asked) { Ok(account) } else { Err(format!("account_uid: not the account {asked}, which was asked for")) }
 }
 
-/// Errors are explained by `detail`, a text or a list.
-const REFUSALS: Refusals = Refusals { explained_by: &["detail"], ..Refusals::BY_STATUS };
+/// Errors are explained by `detail`, a text or a list. Some come under status 200 and state their own.
+const REFUSALS: Refusals = Refusals { explained_by: &["detail"], status_key: Some("status_code"), ..Refusals::BY_STATUS };
 
 /// The address of a resource below the base, whose query it keeps.
 fn resource(base: &Url, path: &[&str]) -> Url {

@@ -12,6 +12,8 @@ const ERROR_KEYS: [&str; 2] = ["error", "errors"];
 pub(super) struct Refusals {
     /// Keys at the root whose text explains a refusal, in any case.
     pub(super) explained_by: &'static [&'static str],
+    /// The key of a status that the document states of itself, which counts where HTTP says that all is well.
+    pub(super) status_key: Option<&'static str>,
     /// The reason of a text that the documentation lists.
     pub(super) known: fn(&str) -> Option<Reason>,
     /// The reason of any other text under a status.
@@ -20,7 +22,7 @@ pub(super) struct Refusals {
 
 impl Refusals {
     /// Of a provider whose documentation lists no texts: the status tells the reason.
-    pub(super) const BY_STATUS: Self = Self { explained_by: &[], known: |_| None, unknown: reason_by_status };
+    pub(super) const BY_STATUS: Self = Self { explained_by: &[], status_key: None, known: |_| None, unknown: reason_by_status };
 }
 
 /// What a status means for an error; under 2xx it is a refusal.
@@ -35,28 +37,50 @@ pub(super) fn reason_by_status(status: StatusCode) -> Reason {
 pub(super) fn document(response: &Response, refusals: &Refusals) -> Result<Document, Failure> {
     let document = Document::read(&response.body);
     let root = document.as_ref().map(keys_of).unwrap_or_default();
-    let status = response.status;
+    let status = stated_status(root, response.status, refusals.status_key).unwrap_or(response.status);
     let errors = stated_errors(root);
     let known = || errors.iter().find_map(|text| (refusals.known)(text));
     let refused = (!errors.is_empty()).then(|| known().unwrap_or_else(|| (refusals.unknown)(status)));
     if let Some(reason) = refused.or_else(|| reason_of_status(status)) {
         let explained = values_at(root, refusals.explained_by).map(said);
         let told: Vec<String> = [errors.join("; ")].into_iter().chain(explained).filter(|text| !text.is_empty()).collect();
-        return Err(response.failure(reason, detail(status, &told.join(": "))));
+        return Err(response.failure(reason, detail(response.status, status, &told.join(": "))));
     }
     document.map_err(|unreadable| response.failure(unreadable.reason, unreadable.detail))
+}
+
+/// What the document says where it explains a refusal.
+pub(super) fn explanation(document: &Document, refusals: &Refusals) -> Option<String> {
+    let told: Vec<String> =
+        values_at(keys_of(document), refusals.explained_by).filter(|value| !says_nothing(value)).map(said).collect();
+    (!told.is_empty()).then(|| told.join(": "))
 }
 
 fn keys_of(document: &Document) -> &[(Box<str>, Value)] {
     if let Value::Object(entries) = document.root() { entries } else { &[] }
 }
 
-fn detail(status: StatusCode, told: &str) -> String {
-    match (status.is_success(), told) {
-        (true, told) => told.to_owned(),
-        (false, "") => format!("HTTP {}", status.as_u16()),
-        (false, told) => format!("HTTP {}: {told}", status.as_u16()),
+fn detail(status: StatusCode, stated: StatusCode, told: &str) -> String {
+    let heading = match (status.as_u16(), stated.as_u16()) {
+        (status, stated) if status != stated => format!("HTTP {status} that says {stated}"),
+        (200..=299, _) => return told.to_owned(),
+        (status, _) => format!("HTTP {status}"),
+    };
+    if told.is_empty() { heading } else { format!("{heading}: {told}") }
+}
+
+/// The status of a refusal that came as a success.
+fn stated_status(root: &[(Box<str>, Value)], status: StatusCode, key: Option<&str>) -> Option<StatusCode> {
+    let code = match root.iter().find(|(found, _)| Some(&**found) == key).map(|(_, value)| value) {
+        Some(Value::Number(number)) => number.value,
+        Some(Value::Text(text)) => decimal(text)?,
+        _ => return None,
+    };
+    if !status.is_success() || code < 400.0 {
+        return None;
     }
+    let known = StatusCode::from_bytes(code.to_string().as_bytes()).ok().filter(|known| known.as_u16() < 600);
+    Some(known.unwrap_or(StatusCode::BAD_REQUEST))
 }
 
 /// The errors that the document states. A key for them also stands in good answers, with nothing in it.
@@ -103,7 +127,7 @@ pub(super) mod tests {
         Response { status, retry_after: None, body: body.into(), received: std::time::Instant::now() }
     }
 
-    const EXPLAINING: Refusals = Refusals { explained_by: &["reason"], ..Refusals::BY_STATUS };
+    const EXPLAINING: Refusals = Refusals { explained_by: &["reason"], status_key: Some("status_code"), ..Refusals::BY_STATUS };
 
     fn read(status: u16, body: &str) -> Result<(), (Reason, String)> {
         document(&response(status, body), &EXPLAINING).map(drop).map_err(|failure| (failure.reason, failure.detail))
@@ -146,6 +170,23 @@ pub(super) mod tests {
         assert_eq!(read(500, r#"{"balance":1}"#), refused(Reason::Server, "HTTP 500"));
         assert_eq!(read(504, "<html>"), refused(Reason::Server, "HTTP 504"));
         assert_eq!(read(302, ""), refused(Reason::Redirect, "HTTP 302"));
+    }
+
+    #[test]
+    fn a_status_in_the_body_counts_where_http_says_that_all_is_well() {
+        let told = |code: &str| read(200, &format!(r#"{{"balance":1,"status_code":{code},"reason":"why"}}"#));
+        assert_eq!(told("401"), refused(Reason::Auth, "HTTP 200 that says 401: why"));
+        assert_eq!(told("\"403\""), refused(Reason::Forbidden, "HTTP 200 that says 403: why"));
+        assert_eq!(told("503.0"), refused(Reason::Server, "HTTP 200 that says 503: why"));
+        assert_eq!(told("1e9"), refused(Reason::Rejected, "HTTP 200 that says 400: why"));
+        for fine in ["200", "0", "null", "\"\"", "\"ok\"", "-401", "[401]", "399.9"] {
+            assert_eq!(told(fine), Ok(()), "{fine}");
+        }
+        assert_eq!(read(500, r#"{"status_code":401}"#), refused(Reason::Server, "HTTP 500"));
+        assert_eq!(
+            read(200, r#"{"status_code":429,"error":"slow down"}"#),
+            refused(Reason::RateLimited, "HTTP 200 that says 429: slow down")
+        );
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn parse(response: &Response) -> Result<Answer, Failure> {
 }
 
 const REFUSALS: Refusals =
-    Refusals { explained_by: &[], known: reason_of_text, unknown: reason_of_unknown_text };
+    Refusals { explained_by: &[], status_key: None, known: reason_of_text, unknown: reason_of_unknown_text };
 
 /// The texts that the documentation lists.
 fn reason_of_text(text: &str) -> Option<Reason> {

@@ -1,6 +1,6 @@
-//! AdStat's tokens: one login for each expiry at most, whatever happens.
+//! AdStat's tokens over a network: one login for each expiry at most, whatever happens.
 
-use balance_exporter::config::Config;
+use balance_exporter::config::{Config, Source};
 use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Reading, Reason};
 use balance_exporter::poll::Target;
 use balance_exporter::standin::adstat::{Books, Cabinet};
@@ -10,27 +10,36 @@ use std::path::Path;
 
 const PASSWORD: &str = "the password of a test";
 
-/// A cabinet, and a source that polls it.
-async fn cabinet(settings: &str) -> (Cabinet, StandIn, Target) {
+/// A cabinet with two accounts.
+pub(crate) fn books() -> Cabinet {
     let cabinet = Cabinet::new("me", PASSWORD);
     let account = |uid: &str, name: &str, balance| (uid.to_owned(), name.to_owned(), balance);
     let accounts = vec![account("ACC/1", "One", 1.0), account("ACC2", "Two", 2.0)];
     cabinet.set(Books { available: 10.0, active: 20.0, currency: "EUR".to_owned(), accounts, outage: None });
+    cabinet
+}
+
+/// A cabinet, and a source that polls it.
+async fn cabinet(settings: &str) -> (Cabinet, StandIn, Target) {
+    let cabinet = books();
     let stand_in = StandIn::start(cabinet.clone()).await.expect("a port");
     let target = target(&stand_in, settings);
     (cabinet, stand_in, target)
 }
 
+pub(crate) fn source(url: &str, settings: &str) -> Source {
+    let file = format!("sources: [{{name: a, provider: {{adstat: {{url: \"{url}\", {settings}}}}}}}]");
+    Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0)
+}
+
 fn target(stand_in: &StandIn, settings: &str) -> Target {
-    let file = format!("sources: [{{name: a, provider: {{adstat: {{url: \"{}\", {settings}}}}}}}]", stand_in.url("/api"));
-    let mut sources = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources;
-    let mut source = sources.remove(0);
+    let mut source = source(&stand_in.url("/api"), settings);
     source.network.direct = true;
     let http = Clients::default().client(&source.network, source.timeout).expect("a client");
     Target { provider: source.provider, http: Box::new(http), secrets: source.secrets }
 }
 
-fn login() -> String {
+pub(crate) fn login() -> String {
     format!("login: {{username: me, password: {PASSWORD}}}")
 }
 
@@ -55,12 +64,12 @@ fn available(answer: &Answer) -> Vec<(String, f64)> {
     amounts.collect()
 }
 
-fn reason(polled: &Result<Answer, Failure>) -> Option<Reason> {
+pub(crate) fn reason(polled: &Result<Answer, Failure>) -> Option<Reason> {
     polled.as_ref().err().map(|failure| failure.reason)
 }
 
-const LOGIN: &str = "POST /api/v2/login";
-const REFRESH: &str = "GET /api/v2/access-token";
+pub(crate) const LOGIN: &str = "POST /api/v2/login";
+pub(crate) const REFRESH: &str = "GET /api/v2/access-token";
 const DASHBOARD: &str = "GET /api/dashboard/balances";
 const NAMES: &str = "GET /api/accounts/telegram/names";
 

@@ -1,6 +1,7 @@
 //! Behaviour of the whole program, as its users meet it. One test binary, so that it is linked once.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must stop")]
 
+mod adstat_expiry;
 mod adstat_session;
 mod alerts;
 mod attack;

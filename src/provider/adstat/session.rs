@@ -13,7 +13,15 @@ use crate::provider::settings::bearer;
 use crate::secret::Secret;
 use reqwest::header::HeaderValue;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use url::Url;
+
+/// How long an access token lives, about. A 403 on an older one is taken for its end.
+const ACCESS_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// In how many polls a refresh may fail before a login replaces it.
+const FAILED_REFRESHES: u32 = 3;
+/// How many secrets are remembered for the mask: two tokens for each renewal in this poll and the one before.
+const REMEMBERED: usize = 8;
 
 /// How calls are authorised.
 pub(super) enum Access {
@@ -27,7 +35,7 @@ impl Access {
         Self::Session(Box::new(Session { username, password, tokens: Mutex::default() }))
     }
 
-    /// The tokens that an answer may quote, those before the last renewal included.
+    /// The tokens that an answer may quote, those before the last renewals included.
     pub(super) fn session_secrets(&self) -> Vec<Secret> {
         let Self::Session(session) = self else { return Vec::new() };
         let tokens = session.tokens();
@@ -101,7 +109,7 @@ impl Calls<'_> {
                 Ok(document) => return Ok((response, document)),
                 Err(failure) => failure,
             };
-            if refused.reason != Reason::Auth {
+            if !ticket.is_spent(refused.reason, &response) {
                 return Err(refused);
             }
             match self.renew(session, &ticket).await? {
@@ -150,16 +158,19 @@ pub(super) struct Session {
 struct Tokens {
     /// Absent before the first login and after one that failed.
     current: Option<Granted>,
-    /// For the mask: those before, which a late answer can still quote.
+    /// For the mask: earlier ones, which a late answer can still quote. The latest come first.
     previous: Vec<Secret>,
     /// Rises with each renewal, so that a call knows whether another has renewed since it took its ticket.
     generation: u64,
+    /// Polls in which the provider did not answer a refresh, since the last renewal.
+    failed_refreshes: u32,
 }
 
 /// Tokens as they were granted. Both can stand in a header: that is checked when they come.
 struct Granted {
     access: Secret,
     refresh: Option<Secret>,
+    at: Instant,
 }
 
 impl Granted {
@@ -172,6 +183,15 @@ impl Granted {
 struct Ticket {
     generation: u64,
     authorization: HeaderValue,
+    granted: Instant,
+}
+
+impl Ticket {
+    /// Whether a refusal means that the token has ended. Of a 403, only its age can tell.
+    fn is_spent(&self, refused: Reason, response: &Response) -> bool {
+        let age = response.received.saturating_duration_since(self.granted);
+        refused == Reason::Auth || (refused == Reason::Forbidden && age > ACCESS_LIFETIME)
+    }
 }
 
 impl Session {
@@ -183,7 +203,7 @@ impl Session {
         let tokens = self.tokens();
         let ticket = tokens.current.as_ref().and_then(|granted| {
             let authorization = bearer(granted.access.expose())?;
-            Some(Ticket { generation: tokens.generation, authorization })
+            Some(Ticket { generation: tokens.generation, authorization, granted: granted.at })
         });
         ticket.ok_or_else(|| Failure::new(Reason::Internal, "a session without a token"))
     }
@@ -192,7 +212,7 @@ impl Session {
     fn way(&self, tried: &Tried) -> Way {
         let tokens = self.tokens();
         let refresh = tokens.current.as_ref().and_then(|granted| granted.refresh.clone());
-        match refresh.filter(|_| !tried.refreshed) {
+        match refresh.filter(|_| !tried.refreshed && tokens.failed_refreshes < FAILED_REFRESHES) {
             Some(token) => Way::Refresh(token),
             None if tried.logged_in => Way::None,
             None => Way::LogIn,
@@ -212,8 +232,8 @@ impl Session {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Asks for a new access token. It brings none where the refresh token is refused; a provider in trouble is a failure, not a
-    /// reason to log in.
+    /// Asks for a new access token. It brings none where the refresh token is refused; a provider in trouble is a failure, not yet
+    /// a reason to log in.
     async fn refresh(&self, http: &dyn Http, base: &Url, token: &Secret) -> Result<(), Failure> {
         let value = secret_header(token.expose()).map_err(|_| Failure::new(Reason::Internal, "a token that was not checked"))?;
         // The header really has this name (documentation of `v2/access-token`).
@@ -222,7 +242,10 @@ impl Session {
         let granted = match http.send(request).await.map(|response| granted(&response, "refresh")) {
             Ok(Ok(granted)) => granted,
             Ok(Err(failure)) if refused(&failure) => return Ok(()),
-            Ok(Err(failure)) | Err(failure) => return Err(failure),
+            Ok(Err(failure)) | Err(failure) => {
+                self.tokens().failed_refreshes += 1;
+                return Err(failure);
+            }
         };
         // It brings no new refresh token; the old one lives on.
         let refresh = granted.refresh.or_else(|| Some(token.clone()));
@@ -234,18 +257,23 @@ impl Session {
 impl Tokens {
     fn replace(&mut self, next: Option<Granted>) {
         if let Some(before) = std::mem::replace(&mut self.current, next) {
-            self.previous = before.secrets().collect();
+            self.previous.splice(0..0, before.secrets());
+            self.previous.truncate(REMEMBERED);
         }
         self.generation += 1;
+        self.failed_refreshes = 0;
     }
 }
 
 /// Reads an answer with tokens; a refresh token comes only with a login.
 fn granted(response: &Response, asked: &str) -> Result<Granted, Failure> {
     let document = answer::document(response, &REFUSALS)?;
-    let failure = |error| response.failure(Reason::Decode, format!("{asked}: {error}"));
-    let (access, refresh) = tokens(&document).map_err(failure)?;
-    Ok(Granted { access, refresh })
+    let (access, refresh) = tokens(&document).map_err(|error| match answer::explanation(&document, &REFUSALS) {
+        // Whatever the status says: trying a wrong password again soon can lock the account.
+        Some(told) => response.failure(Reason::Auth, format!("{asked}: no token: {told}")),
+        None => response.failure(Reason::Decode, format!("{asked}: {error}")),
+    })?;
+    Ok(Granted { access, refresh, at: response.received })
 }
 
 fn tokens(document: &Document) -> Result<(Secret, Option<Secret>), String> {
@@ -285,5 +313,15 @@ mod tests {
         }
         let unsendable = "login: access_token: expected a token that a header can hold; found a text".to_owned();
         assert_eq!(read(200, r#"{"access_token":"to\nk"}"#), Err((Reason::Decode, unsendable)));
+    }
+
+    #[test]
+    fn a_refusal_under_200_is_a_refusal() {
+        let told = (Reason::Auth, "HTTP 200 that says 401: Incorrect username or password".to_owned());
+        assert_eq!(read(200, r#"{"detail":"Incorrect username or password","status_code":401}"#), Err(told));
+        let untold = (Reason::Auth, "login: no token: who; are you".to_owned());
+        assert_eq!(read(200, r#"{"access_token":null,"detail":["who","are you"]}"#), Err(untold));
+        assert_eq!(read(200, r#"{"access_token":"a","status_code":403}"#).map_err(|e| e.0), Err(Reason::Forbidden));
+        assert_eq!(read(200, r#"{"access_token":"a","detail":"welcome","status_code":200}"#), Ok(("a".to_owned(), None)));
     }
 }

@@ -1,0 +1,228 @@
+//! AdStat's tokens under a clock that a test sets, with a transport that hands over what the test wants.
+
+use crate::adstat_session::{LOGIN, REFRESH, books, login, reason, source};
+use balance_exporter::domain::{Failure, Reason};
+use balance_exporter::http::{Http, Request, Response, StatusCode};
+use balance_exporter::poll::Target;
+use balance_exporter::standin::adstat::Cabinet;
+use balance_exporter::standin::{Asked, Reply, Service};
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What comes back from a cabinet.
+type Answered = Result<Reply, Failure>;
+/// How a test has a cabinet answer.
+type Twist = Box<dyn FnMut(&Asked, &Cabinet) -> Answered + Send>;
+
+/// A way to a cabinet without a network, and with a clock that a test sets.
+#[derive(Clone)]
+struct Canned(Arc<Mutex<Calls>>);
+
+struct Calls {
+    cabinet: Cabinet,
+    now: Instant,
+    twist: Twist,
+    made: Vec<String>,
+}
+
+impl Canned {
+    fn new(cabinet: &Cabinet) -> (Self, Target) {
+        let twist = Box::new(honest);
+        let calls = Calls { cabinet: cabinet.clone(), now: Instant::now(), twist, made: Vec::new() };
+        let canned = Self(Arc::new(Mutex::new(calls)));
+        let source = source("http://cabinet.test/api", &login());
+        let target = Target { provider: source.provider, http: Box::new(canned.clone()), secrets: source.secrets };
+        (canned, target)
+    }
+
+    fn later(&self, minutes: u64) {
+        self.0.lock().expect("no panic").now += Duration::from_secs(minutes * 60);
+    }
+
+    fn twist(&self, twist: impl FnMut(&Asked, &Cabinet) -> Answered + Send + 'static) {
+        self.0.lock().expect("no panic").twist = Box::new(twist);
+    }
+
+    /// How often this was called since the last look at any call.
+    fn made(&self) -> [usize; 2] {
+        let made = std::mem::take(&mut self.0.lock().expect("no panic").made);
+        [REFRESH, LOGIN].map(|wanted| made.iter().filter(|call| *call == wanted).count())
+    }
+}
+
+impl Http for Canned {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>> {
+        let mut calls = self.0.lock().expect("no panic");
+        let header = |name: &reqwest::header::HeaderName, value: &reqwest::header::HeaderValue| {
+            (name.to_string(), value.to_str().expect("ASCII").to_owned())
+        };
+        let asked = Asked {
+            method: request.method.to_string(),
+            target: request.url.path().to_owned(),
+            headers: request.headers.iter().map(|(name, value)| header(name, value)).collect(),
+            body: request.body.unwrap_or_default(),
+        };
+        calls.made.push(format!("{} {}", asked.method, asked.target));
+        let Calls { cabinet, now, twist, .. } = &mut *calls;
+        let received = *now;
+        let response = twist(&asked, cabinet).map(|reply| {
+            let status = StatusCode::from_u16(reply.status).expect("a status");
+            Response { status, retry_after: None, body: reply.body.to_vec(), received }
+        });
+        Box::pin(std::future::ready(response))
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is one of several ways to answer")]
+fn honest(asked: &Asked, cabinet: &Cabinet) -> Answered {
+    Ok(cabinet.answer(asked))
+}
+
+/// Comes with this status where the cabinet says 401.
+fn refuses_with(status: u16) -> impl FnMut(&Asked, &Cabinet) -> Answered {
+    move |asked, cabinet| {
+        let reply = cabinet.answer(asked);
+        Ok(if reply.status == 401 { Reply { status, ..reply } } else { reply })
+    }
+}
+
+/// Answers so to whoever wants a refresh.
+fn refreshes_with(answer: fn() -> Answered) -> impl FnMut(&Asked, &Cabinet) -> Answered {
+    move |asked, cabinet| if asked.target.ends_with("access-token") { answer() } else { honest(asked, cabinet) }
+}
+
+#[tokio::test]
+async fn a_403_on_a_token_older_than_an_hour_is_taken_for_its_end_once() {
+    let cabinet = books();
+    let (canned, target) = Canned::new(&cabinet);
+    target.poll().await.expect("an answer");
+    canned.twist(refuses_with(403));
+    cabinet.expire_access();
+    canned.later(60);
+    canned.made();
+    assert_eq!(reason(&target.poll().await), Some(Reason::Forbidden), "not older than an hour");
+    assert_eq!(canned.made(), [0, 0]);
+    canned.later(1);
+    target.poll().await.expect("an answer");
+    assert_eq!((canned.made(), cabinet.renewals()), ([1, 0], (1, 1)));
+
+    // A role that is not allowed to: a new token does not help, and is not asked for at each poll.
+    canned.twist(|asked, cabinet| if asked.target.contains("/v2/") { honest(asked, cabinet) } else { Ok(Reply::new(403, "{}")) });
+    canned.later(61);
+    for expected in [[1, 0], [0, 0], [0, 0]] {
+        assert_eq!(reason(&target.poll().await), Some(Reason::Forbidden));
+        assert_eq!(canned.made(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_403_on_an_old_token_leads_to_a_login_where_the_refresh_is_refused() {
+    let cabinet = books();
+    let (canned, target) = Canned::new(&cabinet);
+    target.poll().await.expect("an answer");
+    canned.twist(refuses_with(403));
+    cabinet.expire_access();
+    cabinet.expire_refresh();
+    canned.later(24 * 60);
+    canned.made();
+    target.poll().await.expect("an answer");
+    assert_eq!((canned.made(), cabinet.renewals()), ([1, 1], (2, 0)));
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_in_three_polls_is_replaced_by_a_login() {
+    let ways: [(fn() -> Answered, Reason); 4] = [
+        (|| Ok(Reply::new(503, "{}")), Reason::Server),
+        (|| Ok(Reply::new(429, "{}")), Reason::RateLimited),
+        (|| Ok(Reply::new(200, "{\"detail\":\"later\",\"status_code\":503}")), Reason::Server),
+        (|| Err(Failure::new(Reason::Timeout, "no answer")), Reason::Timeout),
+    ];
+    for (answer, expected) in ways {
+        let cabinet = books();
+        let (canned, target) = Canned::new(&cabinet);
+        target.poll().await.expect("an answer");
+        canned.twist(refreshes_with(answer));
+        cabinet.expire_access();
+        canned.made();
+        for _ in 0..3 {
+            assert_eq!(reason(&target.poll().await), Some(expected));
+            assert_eq!(canned.made(), [1, 0]);
+        }
+        target.poll().await.expect("an answer");
+        assert_eq!((canned.made(), cabinet.renewals()), ([0, 1], (2, 0)));
+        // From then on it counts anew.
+        cabinet.expire_access();
+        assert_eq!(reason(&target.poll().await), Some(expected));
+        assert_eq!(canned.made(), [1, 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_works_again_is_counted_anew() {
+    let cabinet = books();
+    let (canned, target) = Canned::new(&cabinet);
+    target.poll().await.expect("an answer");
+    for renewed in 1..=3 {
+        cabinet.expire_access();
+        canned.twist(refreshes_with(|| Ok(Reply::new(502, ""))));
+        for _ in 0..2 {
+            assert_eq!(reason(&target.poll().await), Some(Reason::Server));
+        }
+        canned.twist(honest);
+        target.poll().await.expect("an answer");
+        assert_eq!(cabinet.renewals(), (1, renewed));
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_under_200_is_auth_and_tried_once_a_poll() {
+    let refusals = [
+        serde_json::json!({"detail": "Incorrect username or password", "status_code": 401}),
+        serde_json::json!({"detail": ["Incorrect username", "or password"], "status_code": "401"}),
+        serde_json::json!({"detail": "Incorrect username or password"}),
+        serde_json::json!({"access_token": "a", "refresh_token": "r", "status_code": 401}),
+    ];
+    for refusal in refusals {
+        let (canned, target) = Canned::new(&books());
+        canned.twist(move |_, _| Ok(Reply::json(200, &refusal)));
+        for _ in 0..2 {
+            assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
+            assert_eq!(canned.made(), [0, 1]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_401_that_comes_as_200_renews_the_token_too() {
+    let cabinet = books();
+    let (canned, target) = Canned::new(&cabinet);
+    target.poll().await.expect("an answer");
+    canned.twist(refuses_with(200));
+    cabinet.expire_access();
+    target.poll().await.expect("an answer");
+    assert_eq!(cabinet.renewals(), (1, 1));
+    cabinet.expire_access();
+    cabinet.expire_refresh();
+    target.poll().await.expect("an answer");
+    assert_eq!(cabinet.renewals(), (2, 1));
+}
+
+#[tokio::test]
+async fn a_token_of_the_same_poll_stays_masked_when_it_was_renewed_twice() {
+    let cabinet = books();
+    let (canned, target) = Canned::new(&cabinet);
+    target.poll().await.expect("an answer");
+    cabinet.expire_access();
+    // The dashboard refuses both the old token and the refreshed one; the accounts' answer quotes the first of them.
+    canned.twist(|asked, cabinet| {
+        let first = asked.header("authorization").contains("stand-in-access-1.");
+        Ok(match asked.target.rsplit('/').next() {
+            Some("balances") if first => Reply::new(401, "{}"),
+            Some("names") => Reply::json(500, &serde_json::json!({"detail": "stand-in-access-1.0 is not welcome"})),
+            _ => cabinet.answer(asked),
+        })
+    });
+    let detail = target.poll().await.expect_err("a failure").detail;
+    assert_eq!((cabinet.renewals(), detail.as_str()), ((2, 1), "HTTP 500: *** is not welcome"));
+}
