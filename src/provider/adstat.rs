@@ -54,13 +54,9 @@ impl Settings {
             (None, None) => return Err(Problem::at("", "no credentials; add login or token")),
             (Some(_), Some(_)) => return Err(Problem::at("token", "stands beside login; keep one of them")),
         };
-        let accounts: Option<Vec<String>> =
-            self.accounts.as_ref().map(|accounts| accounts.iter().map(|uid| uid.trim().to_owned()).collect());
-        if let Some(accounts) = &accounts {
-            check_accounts(accounts)?;
-            for uid in accounts {
-                build.identify("accounts", uid);
-            }
+        let accounts = self.accounts.as_deref().map(check_accounts).transpose()?;
+        for account in accounts.iter().flatten() {
+            build.identify("accounts", account.as_str());
         }
         let account_currency = Label::currency(self.account_currency.as_deref().unwrap_or_default());
         build.identify("account_currency", account_currency.as_str());
@@ -68,17 +64,21 @@ impl Settings {
     }
 }
 
-fn check_accounts(accounts: &[String]) -> Result<(), Problem> {
+/// The accounts as an answer would name them, each once.
+fn check_accounts(accounts: &[Text]) -> Result<Vec<Label>, Problem> {
     if accounts.is_empty() {
         return Err(Problem::at("accounts", "names no account; list some, or drop the key to watch all"));
     }
+    let mut checked: Vec<Label> = Vec::with_capacity(accounts.len());
     for (i, account) in accounts.iter().enumerate() {
-        required(&format!("accounts[{i}]"), account)?;
-        if accounts.iter().take(i).any(|earlier| earlier == account) {
+        let account = Label::new(account);
+        required(&format!("accounts[{i}]"), account.as_str())?;
+        if checked.contains(&account) {
             return Err(Problem::at(format!("accounts[{i}]"), format!("the account {account} is listed twice; drop one")));
         }
+        checked.push(account);
     }
-    Ok(())
+    Ok(checked)
 }
 
 /// A configured cabinet.
@@ -88,7 +88,7 @@ pub(super) struct Adstat {
     /// The account objects carry no currency.
     account_currency: Label,
     /// The accounts to watch; all where absent.
-    accounts: Option<Vec<String>>,
+    accounts: Option<Vec<Label>>,
 }
 
 impl Provider for Adstat {
@@ -183,9 +183,9 @@ fn all_accounts(document: &Document) -> Result<Vec<Account>, String> {
     Ok(accounts)
 }
 
-fn asked_account(document: &Document, asked: &str) -> Result<Account, String> {
+fn asked_account(document: &Document, asked: &Label) -> Result<Account, String> {
     let account = Account::read(&document.whole())?;
-    if account.uid == Label::new(asked) { Ok(account) } else { Err(format!("account_uid: not the account {asked}, which was asked for")) }
+    if account.uid == *asked { Ok(account) } else { Err(format!("account_uid: not the account {asked}, which was asked for")) }
 }
 
 /// Errors are explained by `detail`, a text or a list. Some come under status 200 and state their own.
@@ -260,7 +260,7 @@ mod tests {
         for body in [r#"[["A","One",5]]"#, r#"[[["A","One",5]]]"#, r#"{"0":{"account_uid":"A","balance":5}}"#, r#"["A","One",5]"#] {
             assert!(accounts(body).is_err(), "{body}");
         }
-        let asked = |body: &str| read(body, |document| asked_account(document, "A"));
+        let asked = |body: &str| read(body, |document| asked_account(document, &Label::new("A")));
         assert!(asked(r#"["A","One",5]"#).is_err());
         assert!(asked(r#"[{"account_uid":"A","balance":5}]"#).is_err());
         assert!(asked(r#"{"account_uid":"A","balance":5}"#).is_ok());

@@ -220,3 +220,19 @@ async fn listed_accounts_are_asked_one_by_one_and_all_or_nothing() {
     stand_in.then((0..3).map(|_| Act::Reply(Reply::json(200, &serde_json::json!({"account_uid": "ACC9", "balance": 5})))));
     assert_eq!(reason(&listed.poll().await), Some(Reason::Decode), "an answer about another account");
 }
+
+#[tokio::test]
+async fn accounts_that_look_alike_are_asked_once() {
+    let twice = |accounts: &str| {
+        let file = format!("sources: [{{name: a, provider: {{adstat: {{token: t, accounts: {accounts}}}}}}}]");
+        Config::from_text(Path::new("test.yaml"), &file).err().map(|error| error.to_string())
+    };
+    for accounts in ["[A, A]", "[A, \"A \"]", "[\" A\", \"A\\t\"]", "[\"A\", \"A\\u00a0\"]", "[\"A\\nB\", \"A B\"]"] {
+        let problem = twice(accounts).unwrap_or_default();
+        assert!(problem.contains("accounts[1]") && problem.contains("is listed twice; drop one"), "{accounts}: {problem}");
+    }
+    assert_eq!(twice("[A, a, B]"), None);
+    let (_, stand_in, _) = cabinet(&login()).await;
+    let target = target(&stand_in, &format!("{}, accounts: [\" ACC2 \"]", login()));
+    assert_eq!(available(&target.poll().await.expect("an answer")), [(String::new(), 10.0), ("ACC2".to_owned(), 2.0)]);
+}
