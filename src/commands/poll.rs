@@ -49,7 +49,7 @@ pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result
 fn warn(Polled { about, result, .. }: &Polled) {
     let Ok(answer) = result else { return };
     let source = &*about.name;
-    if let Some(remark) = &answer.remark {
+    for remark in &answer.remarks {
         tracing::warn!(source, remark, "an odd answer");
     }
     for key in about.low.unmatched(&answer.readings) {

@@ -162,20 +162,20 @@ impl Reading {
 pub struct Answer {
     /// In a stable order, each fact once.
     pub readings: Vec<Reading>,
-    /// What was odd but not wrong, for the log.
-    pub remark: Option<String>,
+    /// What was odd but not wrong, for the log. Each is one line, and none replaces another.
+    pub remarks: Vec<String>,
 }
 
 impl Answer {
     /// Sorts `readings` and keeps the first of those that state the same fact, with one remark however many there are.
     #[must_use]
     pub fn new(readings: Vec<Reading>) -> Self {
-        let mut answer = Self { readings, remark: None };
+        let mut answer = Self { readings, remarks: Vec::new() };
         answer.settle();
         answer
     }
 
-    /// Does what [`Answer::new`] does, again, after labels were changed.
+    /// Does what [`Answer::new`] does, again, after labels were changed. What was remarked before stays.
     pub fn settle(&mut self) {
         let mut dropped = 0;
         let mut first_dropped = None;
@@ -190,7 +190,7 @@ impl Answer {
             same
         });
         if let Some(subject) = first_dropped {
-            self.remark = Some(format!("the {subject} is stated twice; kept the first of each such rows, dropped {dropped}"));
+            self.remarks.push(format!("the {subject} is stated twice; kept the first of each such rows, dropped {dropped}"));
         }
     }
 }
@@ -208,6 +208,22 @@ mod tests {
         let answer = Answer::new(vec![sms("МТС", 1.0), sms("Tele2", 5.0), sms("МТС ", 2.0), sms("МТС", 3.0)]);
         assert_eq!(answer.readings, [sms("Tele2", 5.0), sms("МТС", 1.0)]);
         let remark = "the count of type \"sms\" in area \"МТС\" is stated twice; kept the first of each such rows, dropped 2";
-        assert_eq!(answer.remark.as_deref(), Some(remark));
+        assert_eq!(answer.remarks, [remark]);
+    }
+
+    #[test]
+    fn a_remark_leaves_earlier_ones_as_they_are() {
+        let mut answer = Answer::new(vec![sms("a", 1.0), sms("a", 2.0), sms("b", 3.0), sms("c", 4.0)]);
+        answer.settle();
+        assert_eq!(answer.remarks.len(), 1, "nothing new is nothing to remark");
+        for label in answer.readings.iter_mut().skip(1).flat_map(Reading::labels_mut) {
+            *label = Label::new("x");
+        }
+        answer.settle();
+        let remarks = [
+            "the count of type \"sms\" in area \"a\" is stated twice; kept the first of each such rows, dropped 1",
+            "the count of type \"x\" in area \"x\" is stated twice; kept the first of each such rows, dropped 1",
+        ];
+        assert_eq!(answer.remarks, remarks);
     }
 }

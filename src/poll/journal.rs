@@ -59,8 +59,8 @@ impl Journal {
 
     fn oddities(&mut self, about: &About, answer: &Answer) {
         let (source, provider) = (&*about.name, about.provider);
-        let before = std::mem::replace(&mut self.odd, answer.remark.is_some());
-        if let Some(remark) = answer.remark.as_ref().filter(|_| !before) {
+        let before = std::mem::replace(&mut self.odd, !answer.remarks.is_empty());
+        for remark in answer.remarks.iter().filter(|_| !before) {
             tracing::warn!(source, provider, remark, "an odd answer");
         }
         for key in about.low.unmatched(&answer.readings) {

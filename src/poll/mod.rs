@@ -46,7 +46,7 @@ impl Target {
         }
         // Masking can make two labels equal and changes their order.
         answer.settle();
-        answer.remark = answer.remark.map(|remark| mask.provider_text(&remark));
+        answer.remarks.iter_mut().for_each(|remark| *remark = mask.provider_text(remark));
         Ok(answer)
     }
 }

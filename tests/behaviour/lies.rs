@@ -226,3 +226,20 @@ async fn a_page_instead_of_an_answer_is_named_in_the_log_on_the_page_and_in_poll
     let polled = text(&polled.stdout);
     assert_eq!(polled.matches(says).count(), 3, "{polled}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn every_oddity_of_an_answer_is_logged() {
+    // Two rows are equal as they come, and two more once the token is masked in them.
+    let rows =
+        ["Tele2", "Tele2 ", TOKEN, "TOKEN of a liar"].map(|area| serde_json::json!({"type_sms": "sms", "area": area, "sms": 1}));
+    let answer = serde_json::json!({"money": 1, "information": rows});
+    let stand_in = StandIn::start(move |_: &_| Reply::json(200, &answer)).await.expect("a port");
+    let configured = Configured::new(&format!(
+        "sources: [{{name: a, provider: {{mysmpp: {{url: \"{}\", token: {TOKEN}}}}}}}]\n",
+        stand_in.url("/")
+    ));
+    let mut daemon = Daemon::start(&configured);
+    for area in ["Tele2", "***"] {
+        daemon.wait_for_log(&["an odd answer", &format!("area \\\"{area}\\\" is stated twice")]);
+    }
+}
