@@ -19,6 +19,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use systemd::Manager;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -90,7 +91,9 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let mut served = pin!(server::serve(listeners.into_iter().zip(beats), site, web.clone(), stopped));
         let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
+        let manager = Manager::of_this_process();
         let polling = Polling {
+            manager: &manager,
             scheduler: &mut scheduler,
             store: &store,
             exposition: &exposition,
@@ -107,7 +110,7 @@ impl Daemon {
             () = served.as_mut() => Err(Fault::Server),
         };
         tracing::info!("stopping");
-        systemd::stopping();
+        manager.stopping();
         stop.send_replace(true);
         let served = async {
             if ended.is_ok() {
@@ -131,6 +134,7 @@ async fn close(storage: &Storage) {
 
 /// Everything that goes on beside the server, until it is dropped.
 struct Polling<'a> {
+    manager: &'a Manager,
     scheduler: &'a mut Scheduler,
     store: &'a Store,
     exposition: &'a Exposition,
@@ -143,8 +147,8 @@ impl Polling<'_> {
     async fn run(mut self, sources: Vec<Ready>, kept: Kept) -> Infallible {
         // Every source stands in the store before the service manager is told of them.
         self.resume(sources, kept).await;
-        let Self { scheduler, store, exposition, storage: _, pulse, mut reloading } = self;
-        let mut telling = pin!(systemd::run(store, pulse));
+        let Self { manager, scheduler, store, exposition, storage: _, pulse, mut reloading } = self;
+        let mut telling = pin!(manager.run(store, pulse));
         let mut watching = pin!(reloading.web.clone().watch());
         loop {
             // Only a reload completes and goes on; it is cancelled by nothing but the end.
@@ -152,11 +156,11 @@ impl Polling<'_> {
                 never = telling.as_mut() => match never {},
                 never = watching.as_mut() => match never {},
                 never = scheduler.run() => match never {},
-                read = reloading.next() => read,
+                read = reloading.next(manager) => read,
             };
             let hangs = matches!(read, Err(Unread::Hangs));
             let result = reloading.put_into_force(read, scheduler, exposition).await;
-            systemd::ready();
+            manager.ready();
             if hangs { reloading.requests.answer_everybody(result) } else { reloading.requests.answer(result) }
         }
     }
@@ -204,9 +208,9 @@ impl Reloading {
     }
 
     /// Waits for a request and reads everything again. Nothing of it is in force yet.
-    async fn next(&mut self) -> Result<(Vec<Ready>, access::Reading), Unread> {
+    async fn next(&mut self, manager: &Manager) -> Result<(Vec<Ready>, access::Reading), Unread> {
         self.requests.next().await;
-        systemd::reloading();
+        manager.reloading();
         let (load, web) = (self.load.clone(), self.web.clone());
         let read = self.files.run(move || Ok((load()?, web.read())));
         match tokio::time::timeout(READING, read).await {

@@ -1,15 +1,20 @@
 //! What the service manager is told: that the daemon is ready, how its sources do, that it lives, that it ends.
 //!
-//! It reads the store and changes nothing. Without `$NOTIFY_SOCKET` nothing is said. A sign of life is never sent because time
+//! It reads the store and changes nothing, and waits for nobody. A sign of life is never sent because time
 //! has passed: the accept loops must have answered, and no source may be left unpolled.
 
 use crate::server::liveness::Pulse;
 use crate::state::{SourceState, Store};
 use sd_notify::NotifyState;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The shortest time between two summaries; many sources can change at once.
@@ -18,50 +23,116 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(10);
 /// How soon to look again after a missing sign of life, so that a short stall is made up for within the manager's patience.
 const RECHECK: Duration = Duration::from_secs(1);
+/// How soon a manager that was too busy to be told is told again.
+const RESEND: Duration = Duration::from_millis(100);
 /// How many failing sources a summary names.
 const NAMED: usize = 5;
 
-/// Says that the configuration in force is loaded: after the start, and after each [`reloading`], be the new file good or bad.
-pub fn ready() {
-    tell(&[NotifyState::Ready]);
+/// The service manager, at the other end of `$NOTIFY_SOCKET`. Without that variable nobody is told anything.
+pub struct Manager {
+    socket: Option<PathBuf>,
+    /// What it has not taken yet, at most one of each kind.
+    waiting: Mutex<VecDeque<String>>,
+    held_up: Notify,
 }
 
-/// Says that a reload begins; [`ready`] must follow.
-pub fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(%error, "cannot tell the service manager of the reload"),
+impl Manager {
+    /// The one that has started this process, if one has.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let socket = std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from);
+        Self { socket, waiting: Mutex::default(), held_up: Notify::new() }
     }
-}
 
-/// Says that the daemon ends.
-pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
-}
-
-/// Says that the daemon is ready, then how its sources do and, when the manager asks for it, that it lives.
-pub async fn run(store: &Store, pulse: &Pulse) -> Infallible {
-    if std::env::var_os("NOTIFY_SOCKET").is_none() {
-        return std::future::pending().await;
+    /// Says that the configuration in force is loaded: after the start, and after each [`Manager::reloading`], be the new file good or
+    /// bad.
+    pub fn ready(&self) {
+        self.tell(&[NotifyState::Ready]);
     }
-    ready();
-    let watchdog = async {
-        match sd_notify::watchdog_enabled() {
-            Some(patience) => watchdog(store, pulse, patience, || tell(&[NotifyState::Watchdog])).await,
-            None => std::future::pending().await,
+
+    /// Says that a reload begins; [`Manager::ready`] must follow.
+    pub fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::warn!(%error, "cannot tell the service manager of the reload"),
         }
-    };
-    let summaries = summaries(store, |summary| tell(&[NotifyState::Status(summary)]));
-    tokio::select! {
-        never = summaries => never,
-        never = watchdog => never,
+    }
+
+    /// Says that the daemon ends.
+    pub fn stopping(&self) {
+        self.tell(&[NotifyState::Stopping]);
+    }
+
+    /// Says that the daemon is ready, then how its sources do and, when the manager asks for it, that it lives.
+    pub async fn run(&self, store: &Store, pulse: &Pulse) -> Infallible {
+        if self.socket.is_none() {
+            return std::future::pending().await;
+        }
+        self.ready();
+        let watchdog = async {
+            match sd_notify::watchdog_enabled() {
+                Some(patience) => watchdog(store, pulse, patience, || self.tell(&[NotifyState::Watchdog])).await,
+                None => std::future::pending().await,
+            }
+        };
+        let summaries = summaries(store, |summary| self.tell(&[NotifyState::Status(summary)]));
+        tokio::select! {
+            never = summaries => never,
+            never = watchdog => never,
+            never = self.catch_up() => never,
+        }
+    }
+
+    /// Tells it at once, or when it takes more. A manager that reads nothing holds up nobody.
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        if self.socket.is_none() {
+            return;
+        }
+        let message = states.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let kind = |message: &str| message.split('=').next().map(str::to_owned);
+        let mut waiting = self.waiting();
+        waiting.retain(|older| kind(older) != kind(&message));
+        waiting.push_back(message);
+        drop(waiting);
+        if !self.send() {
+            self.held_up.notify_one();
+        }
+    }
+
+    async fn catch_up(&self) -> Infallible {
+        loop {
+            self.held_up.notified().await;
+            while !self.send() {
+                tokio::time::sleep(RESEND).await;
+            }
+        }
+    }
+
+    /// Sends what waits, in order. Says whether all of it is gone.
+    fn send(&self) -> bool {
+        let Some(socket) = &self.socket else { return true };
+        let mut waiting = self.waiting();
+        while let Some(message) = waiting.front() {
+            match send(socket, message) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(error) => tracing::warn!(%error, "cannot reach the service manager at $NOTIFY_SOCKET"),
+                Ok(_) => {}
+            }
+            waiting.pop_front();
+        }
+        true
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "cannot reach the service manager at $NOTIFY_SOCKET");
-    }
+fn send(socket: &Path, message: &str) -> io::Result<usize> {
+    let datagrams = UnixDatagram::unbound()?;
+    datagrams.set_nonblocking(true)?;
+    datagrams.connect(socket)?;
+    datagrams.send(message.as_bytes())
 }
 
 async fn summaries(store: &Store, tell: impl Fn(&str)) -> Infallible {
@@ -191,7 +262,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_summary_is_told_when_it_changes_and_only_then() {
         let store = store(&["a"]);
-        let told = std::sync::Mutex::new(Vec::new());
+        let told = Mutex::new(Vec::new());
         let telling = summaries(&store, |summary| told.lock().expect("no panic").push(summary.to_owned()));
         let polls = async {
             for reason in [Reason::Auth, Reason::Auth, Reason::Auth, Reason::Dns] {

@@ -4,7 +4,7 @@ use crate::support::{Configured, Daemon, PATIENCE, binary, text};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Act, Reply, StandIn};
 use rustix::process::Signal;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
@@ -97,34 +97,51 @@ fn nothing_is_ready_with_a_bad_configuration_or_a_busy_port() {
 #[test]
 fn a_hang_silences_the_watchdog_until_it_ends() {
     const PERIOD: Duration = Duration::from_millis(100);
-    // Every poll is logged; once nobody reads the log and the pipe is full, the scheduler stands still.
-    let sources =
-        (0..20).map(|i| format!("  - {{name: s{i}, provider: {{mysmpp: {{url: \"http://127.0.0.1:1/\", token: x}}}}}}\n"));
-    let configured = Configured::new(&format!("defaults: {{interval: 1s}}\nsources:\n{}", sources.collect::<String>()));
     let manager = Manager::new();
-    let (mut log, full) = std::io::pipe().expect("a pipe");
-    rustix::pipe::fcntl_setpipe_size(&full, 4096).expect("a small pipe");
-    let mut daemon = manager
-        .command()
-        .env("WATCHDOG_USEC", (2 * PERIOD).as_micros().to_string())
-        .args(["--config.file", configured.path(), "--web.listen-address", "127.0.0.1:0", "--log.level", "debug"])
-        .stderr(Stdio::from(OwnedFd::from(full)))
-        .spawn()
-        .expect("the daemon starts");
+    let mut command = manager.command();
+    command.env("WATCHDOG_USEC", (2 * PERIOD).as_micros().to_string());
+    let daemon = Daemon::start_with(Configured::new("sources: []\n").path(), &[], &mut command);
     manager.hear_until("WATCHDOG=1");
-
+    daemon.signal(Signal::STOP);
     let deadline = Instant::now() + PATIENCE;
     while manager.hear(10 * PERIOD).is_some() {
-        assert!(Instant::now() < deadline, "the daemon goes on though nobody reads its log");
+        assert!(Instant::now() < deadline, "it goes on though it is stopped");
     }
-    assert_eq!(daemon.try_wait().expect("a child"), None, "it hangs, and has not ended");
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while log.read(&mut buffer).is_ok_and(|length| length > 0) {}
-    });
+    daemon.signal(Signal::CONT);
     manager.hear_until("WATCHDOG=1");
-    daemon.kill().expect("the daemon is there");
-    daemon.wait().expect("the daemon ends");
+    daemon.signal(Signal::TERM);
+    manager.hear_until("STOPPING=1");
+    assert_eq!(daemon.wait().0.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_service_manager_that_reads_nothing_holds_up_nobody() {
+    let manager = Manager::new();
+    let other = UnixDatagram::unbound().expect("a socket");
+    other.connect(manager.directory.path().join("notify")).expect("the manager is there");
+    other.set_nonblocking(true).expect("a flag");
+    while other.send(b"X_OTHER=1").is_ok() {}
+
+    let stand_in = StandIn::start(Gateway::with_token("secret token")).await.expect("a port");
+    let configured = Configured::new(&format!(
+        "sources:\n  - {{name: sms, interval: 1s, provider: {{mysmpp: {{url: \"{}\", token: secret token}}}}}}\n",
+        stand_in.url("/json/balance.php")
+    ));
+    let arguments = ["--web.enable-lifecycle"];
+    let daemon = Daemon::start_with(configured.path(), &arguments, manager.command().env("WATCHDOG_USEC", "200000"));
+    daemon.metrics_with("balance_polls_total{provider=\"mysmpp\",source=\"sms\"} 2").await;
+    assert_eq!(daemon.ask(reqwest::Method::POST, "/-/reload", &[]).await.status, 200);
+
+    // It reads again, and is told in order what still matters.
+    let mut heard = Vec::new();
+    while !["RELOADING", "READY", "STATUS", "WATCHDOG"].iter().all(|kind| heard.contains(&(*kind).to_owned())) {
+        let said = manager.hear(PATIENCE).expect("something is said");
+        heard.push(said.split('=').next().expect("a kind").to_owned());
+    }
+    let first = |kind: &str| heard.iter().position(|heard| heard == kind);
+    assert!(first("RELOADING") < first("READY"), "{heard:?}");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait().0.code(), Some(0));
 }
 
 /// The binary with a socket of systemd as its standard input's copy.
