@@ -2,7 +2,7 @@
 
 use crate::adstat_session::{LOGIN, REFRESH, books, login, reason, source};
 use balance_exporter::domain::{Failure, Reason};
-use balance_exporter::http::{Http, Request, Response, StatusCode};
+use balance_exporter::transport::{Http, Request, Response, StatusCode};
 use balance_exporter::poll::Target;
 use balance_exporter::standin::adstat::Cabinet;
 use balance_exporter::standin::{Asked, Reply, Service};
