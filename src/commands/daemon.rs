@@ -9,46 +9,66 @@ use crate::poll::assemble::{Ready, assemble};
 use crate::server::access::Web;
 use crate::server::lifecycle::{self, Reloader};
 use crate::state::clock::Moment;
-use crate::state::disk::{InUse, Storage};
+use crate::state::disk::{InUse, Kept, Storage};
+use crate::system::lane::Lane;
 use crate::transport::client::Clients;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Reads the sources, at the start and for each reload.
+pub(super) type Read = Arc<dyn Fn() -> Result<Vec<Ready>, Failed> + Send + Sync>;
+
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
+    let places = Places::of(options).map_err(Failed::other)?;
     let (clients, options_read) = (Mutex::new(Clients::default()), options.clone());
     let read = move || {
         let config = load(&options_read, &[])?;
         Ok(assemble(config, &mut clients.lock().unwrap_or_else(PoisonError::into_inner))?)
     };
-    let sources = read()?;
-    let places = Places::of(options).map_err(Failed::other)?;
-    block_on(serve(sources, read, places, options))
+    block_on(async { serve(Signals::new()?, Arc::new(read), places, options).await })
 }
 
-/// Listens, says so, and runs the daemon until a signal ends it. `read` reads the sources again for a reload.
-pub(super) async fn serve(
-    sources: Vec<Ready>,
-    read: impl Fn() -> Result<Vec<Ready>, Failed> + Send + Sync + 'static,
-    places: Places,
-    options: &Options,
-) -> Result<(), Failed> {
-    let web = Arc::new(Web::open(options.web_config_file.as_deref())?);
-    // Before anything is said to be ready, so that no signal is missed, and a hang-up does not end the program.
-    let wait_for = |kind| signal(kind).map_err(|error| Failed::other(format!("cannot wait for signals: {error}")));
-    let (terminate, interrupt) = (wait_for(SignalKind::terminate())?, wait_for(SignalKind::interrupt())?);
-    let hangup = wait_for(SignalKind::hangup())?;
-    let storage = options.storage_path.as_ref().map(|directory| {
-        Storage::open(directory, Arc::new(Moment::now)).map_err(|InUse| {
-            let directory = directory.display();
-            Failed::other(format!(
-                "{directory}: another process keeps its state there; stop it, or name another directory with --storage.path"
-            ))
-        })
-    });
-    let storage = storage.transpose()?;
+/// The signals of the daemon. From the moment it exists, none of them kills the process.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// One that comes during the start stays here, and is obeyed once the start is over.
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Within a runtime, before anything that can hang.
+    pub(super) fn new() -> Result<Self, Failed> {
+        let wait_for = |kind| signal(kind).map_err(|error| Failed::other(format!("cannot wait for signals: {error}")));
+        let terminate = wait_for(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: wait_for(SignalKind::interrupt())?, hangup: wait_for(SignalKind::hangup())? })
+    }
+}
+
+/// Completes when the process is told to end.
+async fn told_to_end(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Starts, says so, and runs the daemon until a signal ends it.
+pub(super) async fn serve(signals: Signals, read: Read, places: Places, options: &Options) -> Result<(), Failed> {
+    let Signals { mut terminate, mut interrupt, hangup } = signals;
+    let started = tokio::select! {
+        biased;
+        () = told_to_end(&mut terminate, &mut interrupt) => {
+            tracing::info!("stopping before the start is over");
+            return Ok(());
+        }
+        started = Started::of(read.clone(), places, options) => started?,
+    };
+    let Started { sources, web, storage, listeners } = started;
     let (reloader, reloads) = lifecycle::channel();
     tokio::spawn(reload_at(hangup, reloader.clone()));
-    let listeners = places.listen().await.map_err(Failed::other)?;
     for listener in &listeners {
         let address = listener.local_addr().map_err(Failed::other)?;
         tracing::info!(%address, path = options.telemetry_path, "listening");
@@ -61,22 +81,47 @@ pub(super) async fn serve(
         lifecycle: options.enable_lifecycle.then_some(reloader),
         storage,
         listeners,
-        web,
+        web: Arc::new(web),
         telemetry_path: options.telemetry_path.clone(),
     };
-    daemon.run(any(terminate, interrupt)).await.map_err(Failed::other)
+    daemon.run(async move { told_to_end(&mut terminate, &mut interrupt).await }).await.map_err(Failed::other)
+}
+
+/// What the start brings.
+struct Started {
+    sources: Vec<Ready>,
+    web: Web,
+    storage: Option<(Arc<Storage>, Kept)>,
+    listeners: Vec<TcpListener>,
+}
+
+impl Started {
+    /// Reads, opens and listens. All of it can hang, and is then left behind by whoever stops waiting.
+    async fn of(read: Read, places: Places, options: &Options) -> Result<Self, Failed> {
+        let lane = Lane::new("start", 1);
+        let cannot = |error| Failed::other(format!("cannot start: {error}"));
+        let sources = lane.run(move || read()).await.map_err(cannot)??;
+        let file = options.web_config_file.clone();
+        let web = lane.run(move || Web::open(file.as_deref())).await.map_err(cannot)??;
+        let directory = options.storage_path.clone();
+        let storage = lane.run(move || directory.as_deref().map(open).transpose()).await.map_err(cannot)??;
+        let listeners = places.listen(&lane).await.map_err(Failed::other)?;
+        Ok(Self { sources, web, storage, listeners })
+    }
+}
+
+fn open(directory: &Path) -> Result<(Arc<Storage>, Kept), Failed> {
+    Storage::open(directory, Arc::new(Moment::now)).map_err(|InUse| {
+        let directory = directory.display();
+        Failed::other(format!(
+            "{directory}: another process keeps its state there; stop it, or name another directory with --storage.path"
+        ))
+    })
 }
 
 /// Has the configuration read again at each hang-up; the daemon logs how it went.
 async fn reload_at(mut hangup: Signal, reloader: Reloader) {
     while hangup.recv().await.is_some() {
         let _ = reloader.reload().await;
-    }
-}
-
-async fn any(mut terminate: Signal, mut interrupt: Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }

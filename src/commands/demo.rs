@@ -1,16 +1,19 @@
 //! `demo`: the ordinary daemon against stand-in providers on loopback, in a world where time runs faster.
 
-use super::{Failed, block_on, daemon, print};
+use super::daemon::{self, Signals};
+use super::{Failed, block_on, print};
 use crate::commands::cli::Options;
-use crate::commands::sockets::Places;
 use crate::config::Config;
+use crate::poll::assemble::{Ready, assemble};
 use crate::poll::assemble::{Ready, assemble};
 use crate::standin::adstat::{Books, Cabinet};
 use crate::standin::atisu::{Exchange, Wallet};
 use crate::standin::mysmpp::{Account, Gateway};
 use crate::standin::{Service, StandIn};
+use crate::system::lane::Lane;
 use crate::transport::client::Clients;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,22 +25,28 @@ const STEP: Duration = Duration::from_millis(250);
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
     let places = Places::of(options).map_err(Failed::other)?;
     block_on(async {
+        let signals = Signals::new()?;
         let world = World::new();
         let cannot = |error| Failed::other(format!("cannot start a stand-in provider on loopback: {error}"));
         let ads = start(world.ads.clone()).await.map_err(cannot)?;
         let sms = start(world.sms.clone()).await.map_err(cannot)?;
         let freight = start(world.freight.clone()).await.map_err(cannot)?;
         let text = configuration(&ads, &sms, &freight);
-        print(&format!(
+        tokio::spawn(show(format!(
             "# The demo polls stand-in providers, in whose world an hour is 30 seconds, with this configuration:\n{text}"
-        ))?;
-        let read = move || sources(&text);
-        let sources = read()?;
+        )));
         tokio::select! {
-            ended = daemon::serve(sources, read, places, options) => ended,
+            ended = daemon::serve(signals, Arc::new(move || sources(&text)), places, options) => ended,
             () = turn(&world) => Ok(()),
         }
     })
+}
+
+/// Prints beside the demo, which does not wait for whoever reads it.
+async fn show(text: String) {
+    if let Ok(Err(Failed { line, .. })) = Lane::new("stdout", 1).run(move || print(&text)).await {
+        tracing::warn!("{line}");
+    }
 }
 
 fn sources(text: &str) -> Result<Vec<Ready>, Failed> {

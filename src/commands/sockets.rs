@@ -1,9 +1,10 @@
 //! Where the server listens: at the addresses of the command line, or on sockets that systemd has opened. It accepts nothing.
 
 use crate::commands::cli::Options;
+use crate::system::lane::Lane;
 use listenfd::ListenFd;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Socket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Socket, ToSocketAddrs};
 use tokio::net::TcpListener;
 
 /// What to listen on.
@@ -27,11 +28,11 @@ impl Places {
         }
     }
 
-    /// Listens, within a runtime.
+    /// Listens, within a runtime. Names are looked up in the lane.
     ///
     /// # Errors
     /// Where it cannot listen, and the mend.
-    pub(crate) async fn listen(self) -> Result<Vec<TcpListener>, String> {
+    pub(crate) async fn listen(self, lane: &Lane) -> Result<Vec<TcpListener>, String> {
         let mut listeners = Vec::new();
         match self {
             Self::Sockets(sockets) => {
@@ -42,7 +43,7 @@ impl Places {
             }
             Self::Addresses(addresses) => {
                 for address in addresses {
-                    let listener = bind(&address).await;
+                    let listener = bind(&address, lane).await;
                     listeners.push(listener.map_err(|error| {
                         format!("cannot listen on {address}: {error}; choose another with --web.listen-address")
                     })?);
@@ -76,16 +77,15 @@ fn inherited() -> Result<Vec<Socket>, String> {
     Ok(sockets)
 }
 
-async fn bind(address: &str) -> io::Result<TcpListener> {
+async fn bind(address: &str, lane: &Lane) -> io::Result<TcpListener> {
     let every_host = address.strip_prefix(':').and_then(|port| port.parse().ok());
-    match every_host {
+    let addresses = if let Some(port) = every_host {
         // One socket for both families, or IPv4 alone on a machine without IPv6.
-        Some(port) => {
-            TcpListener::bind(
-                [SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))].as_slice(),
-            )
-            .await
-        }
-        None => TcpListener::bind(address).await,
-    }
+        vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]
+    } else {
+        let name = address.to_owned();
+        let found = lane.run(move || name.to_socket_addrs().map(Iterator::collect)).await;
+        found.map_err(io::Error::other)??
+    };
+    TcpListener::bind(addresses.as_slice()).await
 }

@@ -2,10 +2,10 @@
 
 use crate::adstat_session::{LOGIN, REFRESH, books, login, reason, source};
 use balance_exporter::domain::{Failure, Reason};
-use balance_exporter::transport::{Http, Request, Response, StatusCode};
 use balance_exporter::poll::Target;
 use balance_exporter::standin::adstat::Cabinet;
 use balance_exporter::standin::{Asked, Reply, Service};
+use balance_exporter::transport::{Http, Request, Response, StatusCode};
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -34,6 +34,7 @@ mod secrets;
 mod simulated;
 mod simulation;
 mod simulation_reload;
+mod start;
 mod storage;
 mod storage_damage;
 mod support;
