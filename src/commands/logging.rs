@@ -3,14 +3,14 @@
 //! Only this program's own events are shown, at every level: what its libraries log about requests can hold a secret.
 
 use crate::commands::cli::{LogFormat, LogLevel};
-use std::io::IsTerminal;
+use crate::system::stderr;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging to standard error, and has panics logged by their place alone: their text could quote an answer.
+/// Starts logging to standard error, which never blocks, and has panics logged by their place alone: their text could quote an answer.
 pub fn start(level: LogLevel, format: LogFormat) {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -19,9 +19,11 @@ pub fn start(level: LogLevel, format: LogFormat) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_timer(SystemTime).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| stderr::Line).with_timer(SystemTime).with_target(false);
+    // Of itself it would write past the queue.
+    let lines = lines.with_ansi(false).log_internal_errors(false);
     let lines = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
     };
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);

@@ -11,6 +11,7 @@ mod sockets;
 
 use crate::config::{Config, ConfigError};
 use crate::poll::assemble::Unusable;
+use crate::system::stderr;
 use clap::Parser;
 use cli::{Cli, Command, Options};
 use std::fmt::Display;
@@ -64,20 +65,24 @@ pub fn main() -> ExitCode {
         Err(asked) if !asked.use_stderr() => print(&asked.render().to_string()),
         Err(error) => Err(Failed::usage(cli::one_line(&error))),
     };
-    match ended {
+    let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed { code, line }) => {
             let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            // Nobody is left to tell where standard error is closed.
-            let _ = writeln!(std::io::stderr(), "balance-exporter: {line}");
+            stderr::write_last(format!("balance-exporter: {line}\n").into_bytes());
             ExitCode::from(code)
         }
-    }
+    };
+    stderr::flush();
+    code
 }
 
 fn dispatch(Cli { options, command }: Cli) -> Result<(), Failed> {
     leave_no_core()?;
     logging::start(options.log_level, options.log_format);
+    if matches!(command, Some(Command::Check | Command::Poll { .. } | Command::Healthcheck)) {
+        stderr::wait_for_room();
+    }
     match command {
         None => daemon::run(&options),
         Some(Command::Check) => check::run(&options),
@@ -117,8 +122,9 @@ fn block_on<T>(command: impl Future<Output = Result<T, Failed>>) -> Result<T, Fa
     ended
 }
 
-/// Writes to standard output what was asked for.
+/// Writes to standard output what was asked for, and before that to standard error what was said: often both are one terminal.
 fn print(text: &str) -> Result<(), Failed> {
+    stderr::flush();
     let mut stdout = std::io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     match written {

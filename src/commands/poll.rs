@@ -9,10 +9,11 @@ use crate::format::{low_mark, row};
 use crate::poll::assemble::{Ready, assemble};
 use crate::state::clock::Moment;
 use crate::state::{Outcome, SourceState, Store};
+use crate::system::stderr;
 use crate::transport::client::Clients;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,13 +93,13 @@ impl Progress {
 
     fn show(&mut self, done: usize) {
         if self.shown {
-            let _ = write!(std::io::stderr(), "\rpolled {done} of {}", self.total);
+            stderr::write(format!("\rpolled {done} of {}", self.total).into_bytes());
         }
     }
 
     fn clear(&self) {
         if self.shown {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            stderr::write(b"\r\x1b[K".to_vec());
         }
     }
 }

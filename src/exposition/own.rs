@@ -3,12 +3,14 @@
 use super::render::epoch_seconds;
 use crate::state::Failures;
 use crate::state::health::Health;
+use crate::system::stderr;
 use procfs::WithCurrentSystemInfo;
 use procfs::process::{LimitValue, Process};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Gauge, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// The commit that the program was built from.
@@ -42,6 +44,7 @@ impl Own {
         let help = "Failed polls of all sources together, by reason; counted on after a restart where there is a storage.";
         let poll_failures = IntCounterVec::new(Opts::new("balance_exporter_poll_failures_total", help), &["reason"])?;
         registry.register(Box::new(poll_failures.clone()))?;
+        registry.register(Box::new(LogLines::new()?))?;
         registry.register(Box::new(ThisProcess))?;
         let (reload_successful, reload_success_timestamp) = (*reload_successful, *reload_success_timestamp);
         let own = Self { registry, reload_successful, reload_success_timestamp, sources, poll_failures };
@@ -93,6 +96,31 @@ fn gauge(opts: Opts, value: f64) -> Result<Box<Gauge>, prometheus::Error> {
     let gauge = Gauge::with_opts(opts)?;
     gauge.set(value);
     Ok(Box::new(gauge))
+}
+
+/// What became of the log.
+struct LogLines {
+    dropped: IntCounter,
+    counted: AtomicU64,
+}
+
+impl LogLines {
+    fn new() -> Result<Self, prometheus::Error> {
+        let help = "Log lines that were dropped because nobody read them in time.";
+        Ok(Self { dropped: IntCounter::new("balance_exporter_log_lines_dropped_total", help)?, counted: AtomicU64::new(0) })
+    }
+}
+
+impl Collector for LogLines {
+    fn desc(&self) -> Vec<&Desc> {
+        self.dropped.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let dropped = stderr::dropped();
+        self.dropped.inc_by(dropped.saturating_sub(self.counted.fetch_max(dropped, Ordering::Relaxed)));
+        self.dropped.collect()
+    }
 }
 
 /// How the storage does, as it is when asked.

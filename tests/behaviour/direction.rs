@@ -17,7 +17,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("config", &["domain", "problem", "provider", "secret", "system", "transport"]),
     ("state", &["domain", "system"]),
     ("poll", &["config", "domain", "provider", "secret", "state", "transport"]),
-    ("exposition", &["domain", "state"]),
+    ("exposition", &["domain", "state", "system"]),
     ("server", &["config", "domain", "exposition", "format", "problem", "secret", "state", "system"]),
     ("daemon", &["exposition", "poll", "server", "state", "system"]),
     (

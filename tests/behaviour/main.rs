@@ -35,6 +35,7 @@ mod simulated;
 mod simulation;
 mod simulation_reload;
 mod start;
+mod stderr;
 mod storage;
 mod storage_damage;
 mod support;
