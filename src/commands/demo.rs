@@ -3,8 +3,8 @@
 use super::daemon::{self, Signals};
 use super::{Failed, block_on, print};
 use crate::commands::cli::Options;
+use crate::commands::sockets::Places;
 use crate::config::Config;
-use crate::poll::assemble::{Ready, assemble};
 use crate::poll::assemble::{Ready, assemble};
 use crate::standin::adstat::{Books, Cabinet};
 use crate::standin::atisu::{Exchange, Wallet};
