@@ -1,6 +1,7 @@
 //! Signals during the start, which can hang at every file that it reads.
 
 use crate::support::{Configured, Daemon, PATIENCE, binary, end_of, text};
+use balance_exporter::state::disk::FILE_NAME;
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write;
@@ -70,6 +71,18 @@ fn a_start_that_hangs_ends_at_once_and_a_hang_up_does_not_kill_it() {
         let output = signalled(vec!["--config.file", configured.path()], &roots, signals);
         assert_eq!(output.status.code(), Some(0), "{signals:?}: {:?} {}", output.status, text(&output.stderr));
     }
+}
+
+#[test]
+fn a_storage_that_hangs_does_not_hold_up_the_end_of_the_start() {
+    let configured = Configured::new("sources: []\n");
+    std::fs::create_dir(configured.directory.path().join("state")).expect("a directory");
+    let file = pipe(&configured, &format!("state/{FILE_NAME}"));
+    let directory = file.parent().and_then(Path::to_str).expect("UTF-8");
+    let arguments = vec!["--config.file", configured.path(), "--storage.path", directory];
+    let output = signalled(arguments, &file, &[Signal::TERM]);
+    let log = text(&output.stderr);
+    assert_eq!((output.status.code(), log.contains("INFO stopping before the start is over")), (Some(0), true), "{log}");
 }
 
 #[test]
