@@ -2,7 +2,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must stop")]
 
 use balance_exporter::domain::{About, Identity};
-use balance_exporter::domain::{Amount, AmountKind, Answer, Label, Low, Reading};
+use balance_exporter::domain::{Answer, Figure, Label, Low, Reading};
 use balance_exporter::exposition::Exposition;
 use balance_exporter::state::clock::Moment;
 use balance_exporter::state::{Outcome, SourceState, Store};
@@ -22,7 +22,7 @@ fn main() {
 fn answer() -> Answer {
     let reading = |n: u32| {
         let (account, currency) = (Label::new(&format!("ACC{n:05}")), Label::new("EUR"));
-        Reading::Amount(Amount { kind: AmountKind::Available, account, currency, amount: f64::from(n) * 1.01 })
+        Reading::available_amount(account, currency, Figure::new(f64::from(n) * 1.01).expect("a finite number"))
     };
     Answer::new((0..ACCOUNTS).map(reading).collect())
 }

@@ -1,14 +1,11 @@
 //! Figures, times, durations and readings as people read them.
 
-use crate::domain::{Amount, AmountKind, Low, Reading, Severity, Thresholds, Wallet};
+use crate::domain::{Low, Quantity, Reading, Role, Severity, Value, ValueKind};
 use std::time::{Duration, SystemTime};
 
-/// A figure with its thousands grouped and at most two decimals where it is one or more: `1,234.56`; `∞` where it is unlimited.
+/// A figure with its thousands grouped and at most two decimals where it is one or more: `1,234.56`.
 #[must_use]
 pub fn figure(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "∞" } else { "-∞" }.to_owned();
-    }
     let value = value + 0.0;
     // Rounding a small balance to 0.00 would say that it is empty.
     let text = if value.fract() == 0.0 || value.abs() < 1.0 { value.to_string() } else { format!("{value:.2}") };
@@ -69,34 +66,30 @@ pub const fn low_mark(severity: Severity) -> &'static str {
 /// Makes a row of a reading.
 #[must_use]
 pub fn row(reading: &Reading, low: &Low) -> Row {
-    let none = Thresholds::default();
-    let text = |what, of: &dyn ToString, text: &str| Row {
-        what,
-        of: of.to_string(),
-        figure: text.to_owned(),
-        unit: String::new(),
-        low: None,
-    };
-    let (what, of, value, unit, thresholds) = match reading {
-        Reading::Amount(Amount { kind, account, currency, amount }) => {
-            let (what, thresholds) = match kind {
-                AmountKind::Available => ("available", low.of_account(account)),
-                AmountKind::Active => ("active", none),
-                AmountKind::Total => ("total", none),
-            };
-            (what, account, *amount, currency, thresholds)
-        }
-        Reading::Sms { sms_type, area, available } => ("messages", area, *available, sms_type, low.of_area(area)),
-        Reading::AccountName { account, name } => return text("name", account, name.as_str()),
-        Reading::Wallet(Wallet { account, kind, .. }) => {
-            return text("wallet", account, kind.map_or("of unknown kind", |kind| kind.as_str()));
-        }
-        Reading::OperationsForbidden { account, forbidden } => {
-            return text("operations", account, if *forbidden { "forbidden" } else { "allowed" });
-        }
-    };
-    let low = thresholds.broken(value).map(|(severity, _)| severity);
-    Row { what, of: of.to_string(), figure: figure(value), unit: unit.to_string(), low }
+    Row {
+        what: reading.measure().definition().word,
+        of: reading.text(Role::Holder).to_owned(),
+        figure: value(reading),
+        unit: reading.text(Role::Unit).to_owned(),
+        low: low.broken(reading).map(|(severity, _)| severity),
+    }
+}
+
+/// The value of a reading without its unit: a figure, `∞` where it is unlimited, a word, a time, or the text that was read.
+#[must_use]
+pub fn value(reading: &Reading) -> String {
+    let kind = reading.measure().definition().value;
+    match (reading.value(), kind) {
+        (Value::Amount(amount) | Value::Count(Quantity::Limited(amount)), _) => figure(amount.get()),
+        (Value::Count(Quantity::Unlimited), _) => "∞".to_owned(),
+        (Value::Flag(flag), ValueKind::Flag { yes, no }) => if flag { yes } else { no }.to_owned(),
+        (Value::Flag(flag), _) => flag.to_string(),
+        (Value::Info, kind) => match (reading.text(Role::Content), kind) {
+            ("", ValueKind::Info { unknown }) => unknown.to_owned(),
+            (content, _) => content.to_owned(),
+        },
+        (Value::Time(at), _) => at.time().map_or_else(|| "beyond the calendar".to_owned(), time),
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +108,6 @@ mod tests {
             (-1234.567, "-1,234.57"),
             (0.004, "0.004"),
             (-0.5, "-0.5"),
-            (f64::INFINITY, "∞"),
             (999_999.999, "1,000,000.00"),
         ];
         for (value, text) in cases {

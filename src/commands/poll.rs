@@ -2,8 +2,7 @@
 
 use super::{Failed, block_on, load, print};
 use crate::commands::cli::{Options, Output};
-use crate::domain::About;
-use crate::domain::{Amount, AmountKind, Answer, Failure, Reading, Wallet};
+use crate::domain::{About, Answer, Failure, Quantity, Reading, Value};
 use crate::exposition::Exposition;
 use crate::format::{low_mark, row};
 use crate::poll::assemble::{Ready, assemble};
@@ -12,7 +11,7 @@ use crate::state::{Outcome, SourceState, Store};
 use crate::system::stderr;
 use crate::transport::client::Clients;
 use futures_util::StreamExt;
-use serde_json::{Value, json};
+use serde_json::{Map, Value as Json, json};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,13 +149,13 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 fn as_json(polled: &[Polled]) -> String {
-    let sources: Vec<Value> = polled.iter().map(source_json).collect();
+    let sources: Vec<Json> = polled.iter().map(source_json).collect();
     format!("{:#}\n", json!({ "sources": sources }))
 }
 
-fn source_json(polled: &Polled) -> Value {
+fn source_json(polled: &Polled) -> Json {
     let (readings, failure) = match &polled.result {
-        Ok(answer) => (answer.readings.iter().map(reading_json).collect(), Value::Null),
+        Ok(answer) => (answer.readings.iter().map(reading_json).collect(), Json::Null),
         Err(failure) => (Vec::new(), json!({"reason": failure.reason.as_str(), "detail": failure.detail})),
     };
     json!({
@@ -169,35 +168,23 @@ fn source_json(polled: &Polled) -> Value {
     })
 }
 
-fn reading_json(reading: &Reading) -> Value {
-    match reading {
-        Reading::Amount(Amount { kind, account, currency, amount }) => {
-            let kind = match kind {
-                AmountKind::Available => "available_amount",
-                AmountKind::Active => "active_amount",
-                AmountKind::Total => "total_amount",
-            };
-            json!({"reading": kind, "account": account.as_str(), "currency": currency.as_str(), "amount": amount})
-        }
+fn reading_json(reading: &Reading) -> Json {
+    let measure = reading.measure();
+    let mut object = Map::new();
+    object.insert("reading".to_owned(), measure.name().into());
+    object.extend(reading.labels().map(|(name, _, label)| (name.to_owned(), label.as_str().into())));
+    let value = match reading.value() {
+        Value::Amount(figure) | Value::Count(Quantity::Limited(figure)) => figure.get().into(),
+        Value::Flag(flag) => flag.into(),
+        Value::Time(time) => time.seconds().into(),
         // JSON has no infinity, so an unlimited count is null and says so.
-        Reading::Sms { sms_type, area, available } => {
-            json!({"reading": "sms_available", "sms_type": sms_type.as_str(), "area": area.as_str(), "count": available, "unlimited": available.is_infinite()})
-        }
-        Reading::AccountName { account, name } => {
-            json!({"reading": "account_info", "account": account.as_str(), "name": name.as_str()})
-        }
-        Reading::Wallet(Wallet { account, kind, contact_id, department_id, firm_id }) => json!({
-            "reading": "wallet_info",
-            "account": account.as_str(),
-            "wallet": kind.map_or("", |kind| kind.as_str()),
-            "contact_id": contact_id.as_str(),
-            "department_id": department_id.as_str(),
-            "firm_id": firm_id.as_str(),
-        }),
-        Reading::OperationsForbidden { account, forbidden } => {
-            json!({"reading": "operations_forbidden", "account": account.as_str(), "forbidden": forbidden})
-        }
+        Value::Count(Quantity::Unlimited) | Value::Info => Json::Null,
+    };
+    object.extend(measure.definition().value.key().map(|key| (key.to_owned(), value)));
+    if let Value::Count(count) = reading.value() {
+        object.insert("unlimited".to_owned(), (count == Quantity::Unlimited).into());
     }
+    object.into()
 }
 
 fn metrics(polled: &[Polled]) -> Result<String, Failed> {

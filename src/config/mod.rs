@@ -8,7 +8,7 @@ mod scalar;
 mod schema;
 pub(crate) mod yaml;
 
-use crate::domain::{Label, Low, Thresholds};
+use crate::domain::{Label, Limits, Low, LowMetric, Thresholds};
 use crate::problem::Problem;
 use crate::provider::{Build, Provider};
 use crate::secret::{Secret, SecretRef};
@@ -277,7 +277,9 @@ fn low(place: &str, low: schema::Low) -> Result<Low, Problem> {
     let sms = all("sms", low.sms)?.unwrap_or_default();
     let accounts = named(&join(place, "accounts"), low.accounts, amount)?;
     let areas = named(&join(place, "areas"), low.areas, sms)?;
-    Ok(Low { amount, accounts, sms, areas })
+    Ok(Low::default()
+        .with(LowMetric::Amount, Limits { all: amount, named: accounts })
+        .with(LowMetric::Sms, Limits { all: sms, named: areas }))
 }
 
 /// Thresholds by name. `all` are those that a name inherits.

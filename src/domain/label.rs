@@ -1,5 +1,6 @@
 //! Text that is fit to be a label value.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 /// A text from a provider or the configuration, cleaned so that it can be a label value.
@@ -36,6 +37,13 @@ impl Label {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+// Labels are equal and ordered as their texts are, so a map of labels can be searched by a text.
+impl Borrow<str> for Label {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

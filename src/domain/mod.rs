@@ -4,13 +4,19 @@
 //! meet in it and nowhere else.
 
 mod label;
+mod measure;
 mod reading;
 mod reason;
 mod source;
 mod threshold;
+mod value;
+mod wallet;
 
 pub use label::Label;
-pub use reading::{Amount, AmountKind, Answer, Reading, Wallet, WalletKind};
+pub use measure::{Definition, Measure, Role, Shown};
+pub use reading::{Answer, Reading};
 pub use reason::{Failure, LONGEST_WAIT, Reason, RetryAfter};
 pub use source::{About, Identity};
-pub use threshold::{Low, Severity, Thresholds};
+pub use threshold::{Limits, Low, LowDefinition, LowMetric, Severity, Thresholds};
+pub use value::{Figure, Quantity, Timestamp, Value, ValueKind};
+pub use wallet::{Wallet, WalletKind};

@@ -1,159 +1,82 @@
 //! What a poll found out.
 
-use super::Label;
+use super::{Label, Measure, Role, Value};
+use std::cmp::Ordering;
 
-/// Which part of the money an amount is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AmountKind {
-    /// Can be spent now.
-    Available,
-    /// Committed, not spent yet.
-    Active,
-    /// The whole, as the provider reports it.
-    Total,
-}
-
-/// Money, or the provider's own units.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Amount {
-    /// Which part of the money it is.
-    pub kind: AmountKind,
-    /// The account that holds it; empty for the source itself.
-    pub account: Label,
-    /// Upper-case code; empty where neither the provider nor the configuration names one.
-    pub currency: Label,
-    /// Finite, in the unit the provider uses. It may be negative.
-    pub amount: f64,
-}
-
-/// Whose wallet an ATI.SU balance is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WalletKind {
-    /// Shared by the whole firm.
-    Common,
-    /// Shared by one department.
-    Department,
-    /// Of one contact.
-    Personal,
-}
-
-impl WalletKind {
-    /// The kind as it stands in labels.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Common => "common",
-            Self::Department => "department",
-            Self::Personal => "personal",
-        }
-    }
-}
-
-/// What is known of an ATI.SU wallet beside its balance. Unknown identifiers are empty.
+/// One fact from one poll. The constructors are those of the [table of measures](Measure).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wallet {
-    /// The wallet's identifier.
-    pub account: Label,
-    /// Absent where the answer names no kind, or several.
-    pub kind: Option<WalletKind>,
-    /// The contact that asks.
-    pub contact_id: Label,
-    /// The department of that contact.
-    pub department_id: Label,
-    /// The firm of that contact.
-    pub firm_id: Label,
-}
-
-/// One fact from one poll.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
-    /// Money.
-    Amount(Amount),
-    /// Messages of one type that can be sent to one area.
-    Sms {
-        /// The gateway's name of the type, such as `sms`.
-        sms_type: Label,
-        /// The gateway's name of the operator or country.
-        area: Label,
-        /// A count, or `f64::INFINITY` where the gateway sets no limit.
-        available: f64,
-    },
-    /// The human name of an account.
-    AccountName {
-        /// The account's identifier.
-        account: Label,
-        /// Its name; it can change.
-        name: Label,
-    },
-    /// A wallet's identity.
-    Wallet(Wallet),
-    /// Whether this user may not spend from the account.
-    OperationsForbidden {
-        /// The account's identifier.
-        account: Label,
-        /// True where spending is forbidden.
-        forbidden: bool,
-    },
-}
-
-/// What makes a reading the only one of its sort in an answer, in the order of exposition.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Key<'a> {
-    Amount(AmountKind, &'a Label, &'a Label),
-    Sms(&'a Label, &'a Label),
-    AccountName(&'a Label),
-    Wallet(&'a Label),
-    OperationsForbidden(&'a Label),
+pub struct Reading {
+    measure: Measure,
+    /// One for each label of the measure, in its order.
+    labels: Box<[Label]>,
+    /// Of the measure's kind.
+    value: Value,
 }
 
 impl Reading {
-    /// The account of an available amount.
+    /// For the constructors, which hold the labels and the value to the table.
+    pub(super) const fn made(measure: Measure, labels: Box<[Label]>, value: Value) -> Self {
+        Self { measure, labels, value }
+    }
+
+    /// A reading from its parts; none where the measure has other labels or another kind of value.
     #[must_use]
-    pub fn available_account(&self) -> Option<&Label> {
-        match self {
-            Self::Amount(amount) if amount.kind == AmountKind::Available => Some(&amount.account),
-            _ => None,
-        }
+    pub fn from_parts(measure: Measure, labels: Box<[Label]>, value: Value) -> Option<Self> {
+        let row = measure.definition();
+        (labels.len() == row.labels.len() && row.value.fits(value)).then_some(Self { measure, labels, value })
     }
 
-    /// The area of an SMS count.
+    /// Which fact it states.
     #[must_use]
-    pub fn area(&self) -> Option<&Label> {
-        if let Self::Sms { area, .. } = self { Some(area) } else { None }
+    pub const fn measure(&self) -> Measure {
+        self.measure
     }
 
-    /// Every text in the reading that came from the provider.
-    pub fn labels_mut(&mut self) -> Vec<&mut Label> {
-        match self {
-            Self::Amount(amount) => vec![&mut amount.account, &mut amount.currency],
-            Self::Sms { sms_type, area, .. } => vec![sms_type, area],
-            Self::AccountName { account, name } => vec![account, name],
-            Self::Wallet(Wallet { account, contact_id, department_id, firm_id, kind: _ }) => {
-                vec![account, contact_id, department_id, firm_id]
-            }
-            Self::OperationsForbidden { account, .. } => vec![account],
-        }
+    /// What it says.
+    #[must_use]
+    pub const fn value(&self) -> Value {
+        self.value
     }
 
-    fn key(&self) -> Key<'_> {
-        match self {
-            Self::Amount(Amount { kind, account, currency, .. }) => Key::Amount(*kind, account, currency),
-            Self::Sms { sms_type, area, .. } => Key::Sms(sms_type, area),
-            Self::AccountName { account, .. } => Key::AccountName(account),
-            Self::Wallet(wallet) => Key::Wallet(&wallet.account),
-            Self::OperationsForbidden { account, .. } => Key::OperationsForbidden(account),
-        }
+    /// The labels with their names and roles, in the order of the table.
+    pub fn labels(&self) -> impl Iterator<Item = (&'static str, Role, &Label)> {
+        self.measure.definition().labels.iter().zip(&self.labels).map(|((name, role), label)| (*name, *role, label))
     }
 
-    /// The reading without its figure, for people.
+    /// Every text in the reading that can come from the provider.
+    pub fn labels_mut(&mut self) -> &mut [Label] {
+        &mut self.labels
+    }
+
+    /// The label of this name; none where the measure has no such label.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&Label> {
+        self.labels().find(|(found, ..)| *found == name).map(|(.., label)| label)
+    }
+
+    /// The label that is for this, empty where the measure has none.
+    #[must_use]
+    pub fn text(&self, role: Role) -> &str {
+        self.labels().find(|(_, found, _)| *found == role).map_or("", |(.., label)| label.as_str())
+    }
+
+    /// The labels that identify it among the readings of its measure.
+    pub fn identity(&self) -> impl Iterator<Item = &Label> {
+        self.labels().filter(|(_, role, _)| role.identifies()).map(|(.., label)| label)
+    }
+
+    /// By measure, then by the identifying labels. Equal readings state the same fact.
+    fn order(&self, other: &Self) -> Ordering {
+        self.measure.cmp(&other.measure).then_with(|| self.identity().cmp(other.identity()))
+    }
+
+    /// The reading without its value, for people.
     fn subject(&self) -> String {
-        match self {
-            Self::Amount(Amount { account, currency, .. }) => format!("amount of account \"{account}\" in \"{currency}\""),
-            Self::Sms { sms_type, area, .. } => format!("count of type \"{sms_type}\" in area \"{area}\""),
-            Self::AccountName { account, .. } => format!("name of account \"{account}\""),
-            Self::Wallet(wallet) => format!("wallet \"{}\"", wallet.account),
-            Self::OperationsForbidden { account, .. } => format!("permission of account \"{account}\""),
+        let mut subject = self.measure.definition().subject.to_owned();
+        for (name, _, label) in self.labels() {
+            subject = subject.replace(&format!("{{{name}}}"), &format!("\"{label}\""));
         }
+        subject
     }
 }
 
@@ -179,10 +102,10 @@ impl Answer {
     pub fn settle(&mut self) {
         let mut dropped = 0;
         let mut first_dropped = None;
-        // The sort is stable, so the first of two equal keys stays first.
-        self.readings.sort_by(|a, b| a.key().cmp(&b.key()));
+        // The sort is stable, so the first of two readings of one fact stays first.
+        self.readings.sort_by(Reading::order);
         self.readings.dedup_by(|later, first| {
-            let same = later.key() == first.key();
+            let same = later.order(first).is_eq();
             if same {
                 dropped += 1;
                 first_dropped.get_or_insert_with(|| first.subject());
@@ -199,21 +122,23 @@ impl Answer {
 mod tests {
     use super::*;
 
-    fn sms(area: &str, available: f64) -> Reading {
-        Reading::Sms { sms_type: Label::new("sms"), area: Label::new(area), available }
+    use crate::domain::{Figure, Quantity};
+
+    fn sms(area: &str, available: i32) -> Reading {
+        Reading::sms_available(Label::new("sms"), Label::new(area), Quantity::Limited(Figure::from(available)))
     }
 
     #[test]
     fn keeps_the_first_of_equal_rows_with_one_remark() {
-        let answer = Answer::new(vec![sms("МТС", 1.0), sms("Tele2", 5.0), sms("МТС ", 2.0), sms("МТС", 3.0)]);
-        assert_eq!(answer.readings, [sms("Tele2", 5.0), sms("МТС", 1.0)]);
+        let answer = Answer::new(vec![sms("МТС", 1), sms("Tele2", 5), sms("МТС ", 2), sms("МТС", 3)]);
+        assert_eq!(answer.readings, [sms("Tele2", 5), sms("МТС", 1)]);
         let remark = "the count of type \"sms\" in area \"МТС\" is stated twice; kept the first of each such rows, dropped 2";
         assert_eq!(answer.remarks, [remark]);
     }
 
     #[test]
     fn a_remark_leaves_earlier_ones_as_they_are() {
-        let mut answer = Answer::new(vec![sms("a", 1.0), sms("a", 2.0), sms("b", 3.0), sms("c", 4.0)]);
+        let mut answer = Answer::new(vec![sms("a", 1), sms("a", 2), sms("b", 3), sms("c", 4)]);
         answer.settle();
         assert_eq!(answer.remarks.len(), 1, "nothing new is nothing to remark");
         for label in answer.readings.iter_mut().skip(1).flat_map(Reading::labels_mut) {
@@ -225,5 +150,14 @@ mod tests {
             "the count of type \"x\" in area \"x\" is stated twice; kept the first of each such rows, dropped 1",
         ];
         assert_eq!(answer.remarks, remarks);
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_the_measure_are_no_reading() {
+        let labels = |count| vec![Label::default(); count].into_boxed_slice();
+        let amount = Value::Amount(Figure::from(1));
+        assert!(Reading::from_parts(Measure::AvailableAmount, labels(2), amount).is_some());
+        assert_eq!(Reading::from_parts(Measure::AvailableAmount, labels(1), amount), None);
+        assert_eq!(Reading::from_parts(Measure::AvailableAmount, labels(2), Value::Count(Quantity::Unlimited)), None);
     }
 }

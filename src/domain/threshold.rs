@@ -1,6 +1,6 @@
 //! Thresholds: below which figure a balance is low.
 
-use super::{Label, Reading};
+use super::{Label, Reading, Role};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How urgent it is when a figure falls below a threshold.
@@ -54,49 +54,113 @@ impl Thresholds {
     }
 }
 
-/// The thresholds of one source.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Low {
-    /// For every available amount of the source.
-    pub amount: Thresholds,
-    /// For the available amount of one account, severity by severity before `amount`.
-    pub accounts: BTreeMap<Label, Thresholds>,
-    /// For every SMS count of the source.
-    pub sms: Thresholds,
-    /// For the SMS counts of one area, severity by severity before `sms`.
-    pub areas: BTreeMap<Label, Thresholds>,
+/// A row of the table of thresholds.
+#[derive(Debug)]
+pub struct LowDefinition {
+    /// The metric.
+    pub metric: &'static str,
+    /// Its help text.
+    pub help: &'static str,
+    /// The key below `low` for all readings, if there is one.
+    all: Option<&'static str>,
+    /// The key below `low` for single ones, by name.
+    named: &'static str,
+    /// The label that is named below that key.
+    by: Role,
 }
 
+macro_rules! low_metrics {
+    ($($(#[$doc:meta])* $low:ident { $($column:ident: $cell:expr,)* })*) => {
+        /// Which readings thresholds are for. Each has a metric of its own.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum LowMetric { $($(#[$doc])* $low,)* }
+
+        impl LowMetric {
+            /// Every one, in the order of the page.
+            pub const ALL: [Self; [$(stringify!($low)),*].len()] = [$(Self::$low),*];
+
+            /// Its row of the table.
+            #[must_use]
+            pub const fn definition(self) -> &'static LowDefinition {
+                match self { $(Self::$low => &LowDefinition { $($column: $cell,)* },)* }
+            }
+        }
+    };
+}
+
+low_metrics! {
+    /// Available amounts.
+    Amount {
+        metric: "balance_low_amount",
+        help: "The configured threshold below which an available amount is low.",
+        all: Some("amount"),
+        named: "accounts",
+        by: Role::Holder,
+    }
+    /// SMS counts.
+    Sms {
+        metric: "balance_sms_low",
+        help: "The configured threshold below which an SMS count is low.",
+        all: Some("sms"),
+        named: "areas",
+        by: Role::Holder,
+    }
+}
+
+/// The thresholds of one source for one [`LowMetric`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Limits {
+    /// For every reading.
+    pub all: Thresholds,
+    /// For single accounts or areas, severity by severity before `all`.
+    pub named: BTreeMap<Label, Thresholds>,
+}
+
+/// The thresholds of one source.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Low([Limits; LowMetric::ALL.len()]);
+
 impl Low {
-    /// The thresholds that apply to the available amount of `account`.
+    /// These thresholds, with others for one metric.
     #[must_use]
-    pub fn of_account(&self, account: &Label) -> Thresholds {
-        self.accounts.get(account).copied().unwrap_or_default().or(self.amount)
+    pub fn with(mut self, metric: LowMetric, limits: Limits) -> Self {
+        self.0[metric as usize] = limits;
+        self
     }
 
-    /// The thresholds that apply to the SMS counts of `area`.
+    /// The thresholds for one metric.
     #[must_use]
-    pub fn of_area(&self, area: &Label) -> Thresholds {
-        self.areas.get(area).copied().unwrap_or_default().or(self.sms)
+    pub const fn limits(&self, metric: LowMetric) -> &Limits {
+        &self.0[metric as usize]
     }
 
-    /// The keys of these thresholds that apply to none of `readings`, as written in the configuration: typos, mostly, and
-    /// each of them is an alert that would never fire.
+    /// The thresholds that apply to a reading: none to one that is not compared.
+    #[must_use]
+    pub fn of(&self, reading: &Reading) -> Thresholds {
+        let Some(metric) = reading.measure().definition().low else { return Thresholds::default() };
+        let limits = self.limits(metric);
+        limits.named.get(reading.text(metric.definition().by)).copied().unwrap_or_default().or(limits.all)
+    }
+
+    /// The most urgent of the thresholds that a reading is below.
+    #[must_use]
+    pub fn broken(&self, reading: &Reading) -> Option<(Severity, f64)> {
+        self.of(reading).broken(reading.value().figure()?.get())
+    }
+
+    /// The keys of these thresholds that apply to none of `readings`, as written in the configuration. Most are typos, and each
+    /// is an alert that would never fire.
     #[must_use]
     pub fn unmatched(&self, readings: &[Reading]) -> BTreeSet<String> {
-        let accounts: BTreeSet<_> = readings.iter().filter_map(Reading::available_account).collect();
-        let areas: BTreeSet<_> = readings.iter().filter_map(Reading::area).collect();
-        let named = |key: &'static str, wanted: &BTreeMap<Label, _>, seen: &BTreeSet<&Label>| {
-            let missing: Vec<_> = wanted.keys().filter(|name| !seen.contains(name)).map(|n| format!("{key}.{n}")).collect();
-            missing
-        };
-        let mut unmatched: BTreeSet<String> = named("low.accounts", &self.accounts, &accounts).into_iter().collect();
-        unmatched.extend(named("low.areas", &self.areas, &areas));
-        if self.amount != Thresholds::default() && accounts.is_empty() {
-            unmatched.insert("low.amount".to_owned());
-        }
-        if self.sms != Thresholds::default() && areas.is_empty() {
-            unmatched.insert("low.sms".to_owned());
+        let mut unmatched = BTreeSet::new();
+        for (metric, limits) in LowMetric::ALL.into_iter().zip(&self.0) {
+            let row = metric.definition();
+            let compared = readings.iter().filter(|reading| reading.measure().definition().low == Some(metric));
+            let seen: BTreeSet<&str> = compared.map(|reading| reading.text(row.by)).collect();
+            let missing = limits.named.keys().filter(|name| !seen.contains(name.as_str()));
+            unmatched.extend(missing.map(|name| format!("low.{}.{name}", row.named)));
+            let useless = limits.all != Thresholds::default() && seen.is_empty();
+            unmatched.extend(row.all.filter(|_| useless).map(|key| format!("low.{key}")));
         }
         unmatched
     }
@@ -105,22 +169,29 @@ impl Low {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Amount, AmountKind};
+    use crate::domain::{Figure, Quantity};
 
     fn at(warning: Option<f64>, critical: Option<f64>) -> Thresholds {
         Thresholds { warning, critical }
     }
 
+    fn available(account: &str, amount: i32) -> Reading {
+        Reading::available_amount(Label::new(account), Label::default(), Figure::from(amount))
+    }
+
     #[test]
     fn an_account_overrides_severity_by_severity() {
-        let low = Low {
-            amount: at(Some(500.0), Some(100.0)),
-            accounts: [(Label::new("A"), at(None, Some(50.0)))].into(),
-            ..Low::default()
-        };
-        assert_eq!(low.of_account(&Label::new("A")), at(Some(500.0), Some(50.0)));
-        assert_eq!(low.of_account(&Label::new("B")), at(Some(500.0), Some(100.0)));
-        assert_eq!(low.of_account(&Label::default()), at(Some(500.0), Some(100.0)));
+        let named = [(Label::new("A"), at(None, Some(50.0)))].into();
+        let low = Low::default().with(LowMetric::Amount, Limits { all: at(Some(500.0), Some(100.0)), named });
+        let of = |account| low.of(&available(account, 1));
+        assert_eq!(of("A"), at(Some(500.0), Some(50.0)));
+        assert_eq!(of("B"), at(Some(500.0), Some(100.0)));
+        assert_eq!(of(""), at(Some(500.0), Some(100.0)));
+        let others = [
+            Reading::total_amount(Label::new("A"), Label::default(), Figure::from(1)),
+            Reading::sms_available(Label::default(), Label::new("A"), Quantity::Unlimited),
+        ];
+        assert_eq!(others.map(|other| low.of(&other)), [Thresholds::default(); 2]);
     }
 
     #[test]
@@ -131,7 +202,6 @@ mod tests {
             (both, 499.0, Some((Severity::Warning, 500.0))),
             (both, 99.0, Some((Severity::Critical, 100.0))),
             (at(Some(50.0), Some(100.0)), 60.0, Some((Severity::Critical, 100.0))),
-            (both, f64::INFINITY, None),
             (at(None, None), -1.0, None),
         ];
         for (thresholds, figure, broken) in cases {
@@ -141,19 +211,21 @@ mod tests {
 
     #[test]
     fn keys_that_apply_to_nothing_are_named() {
-        let low = Low {
-            amount: at(Some(1.0), None),
-            accounts: [(Label::new("A"), at(Some(1.0), None)), (Label::new("typo"), at(Some(1.0), None))].into(),
-            sms: at(Some(1.0), None),
-            areas: [(Label::new("Tele2"), at(Some(1.0), None))].into(),
-        };
-        let readings = [Reading::Amount(Amount {
-            kind: AmountKind::Available,
-            account: Label::new("A"),
-            currency: Label::default(),
-            amount: 1.0,
-        })];
+        let set = at(Some(1.0), None);
+        let accounts = [(Label::new("A"), set), (Label::new("typo"), set)].into();
+        let low = Low::default()
+            .with(LowMetric::Amount, Limits { all: set, named: accounts })
+            .with(LowMetric::Sms, Limits { all: set, named: [(Label::new("Tele2"), set)].into() });
         let expected = ["low.accounts.typo", "low.areas.Tele2", "low.sms"].map(str::to_owned);
-        assert_eq!(low.unmatched(&readings), expected.into());
+        assert_eq!(low.unmatched(&[available("A", 1)]), expected.into());
+    }
+
+    #[test]
+    fn what_is_unlimited_is_never_low() {
+        let all = at(Some(f64::MAX), None);
+        let low = Low::default().with(LowMetric::Sms, Limits { all, ..Limits::default() });
+        let count = |count| Reading::sms_available(Label::default(), Label::default(), count);
+        assert_eq!(low.broken(&count(Quantity::Unlimited)), None);
+        assert_eq!(low.broken(&count(Quantity::Limited(Figure::from(0)))), Some((Severity::Warning, f64::MAX)));
     }
 }

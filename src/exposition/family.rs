@@ -1,58 +1,111 @@
-//! The table of metric families: name, type and help in one place, in the order of the page.
+//! The families of the page, in its order: the measures, their thresholds, and what is known of each source.
 
-/// Whether a family's series live as long as readings, or as long as the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    /// They go when the readings are too old.
-    Readings,
-    /// They stay.
-    Source,
-}
+use crate::domain::{LowMetric, Measure};
 
 macro_rules! families {
-    ($($family:ident, $name:literal, $kind:literal, $life:ident, $help:literal;)*) => {
-        /// A metric family of the sources.
+    ($($family:ident, $name:literal, $kind:literal, $help:literal;)*) => {
+        /// What is known of a source as long as it is configured.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Family { $($family,)* }
+        pub(super) enum OfSource { $($family,)* }
 
-        impl Family {
-            pub(super) const ALL: [Self; [$($name),*].len()] = [$(Self::$family),*];
+        impl OfSource {
+            const ALL: [Self; [$($name),*].len()] = [$(Self::$family),*];
 
-            pub(super) const fn name(self) -> &'static str {
+            const fn name(self) -> &'static str {
                 match self { $(Self::$family => $name,)* }
             }
 
-            pub(super) const fn life(self) -> Life {
-                match self { $(Self::$family => Life::$life,)* }
+            const fn kind(self) -> &'static str {
+                match self { $(Self::$family => $kind,)* }
             }
 
-            /// The `HELP` and `TYPE` lines.
-            pub(super) const fn header(self) -> &'static str {
-                match self {
-                    $(Self::$family => concat!("# HELP ", $name, " ", $help, "\n# TYPE ", $name, " ", $kind, "\n"),)*
-                }
+            const fn help(self) -> &'static str {
+                match self { $(Self::$family => $help,)* }
             }
         }
     };
 }
 
 families! {
-    AvailableAmount, "balance_available_amount", "gauge", Readings, "Money or units that can be spent now, as last polled.";
-    ActiveAmount, "balance_active_amount", "gauge", Readings, "Money that is committed and not spent yet, as last polled.";
-    TotalAmount, "balance_total_amount", "gauge", Readings, "The whole balance as the provider reports it, as last polled.";
-    SmsAvailable, "balance_sms_available", "gauge", Readings, "Messages that can be sent to an area, as last polled; +Inf when unlimited.";
-    AccountInfo, "balance_account_info", "gauge", Readings, "The human name of an account, as last polled.";
-    WalletInfo, "balance_wallet_info", "gauge", Readings, "Whose wallet it is, as last polled.";
-    OperationsForbidden, "balance_operations_forbidden", "gauge", Readings, "Whether this user may not spend from the account, as last polled.";
-    LowAmount, "balance_low_amount", "gauge", Readings, "The configured threshold below which an available amount is low.";
-    SmsLow, "balance_sms_low", "gauge", Readings, "The configured threshold below which an SMS count is low.";
-    WithdrawnAmount, "balance_withdrawn_amount_total", "counter", Source, "Sum of the falls of the available amount seen between polls.";
-    DepositedAmount, "balance_deposited_amount_total", "counter", Source, "Sum of the rises of the available amount seen between polls.";
-    Up, "balance_up", "gauge", Source, "Whether the last poll succeeded.";
-    Failing, "balance_failing", "gauge", Source, "Present while the last poll failed, with its reason.";
-    LastSuccess, "balance_last_success_timestamp_seconds", "gauge", Source, "When the readings were taken, in seconds since the epoch.";
-    PollInterval, "balance_poll_interval_seconds", "gauge", Source, "The configured interval between two polls.";
-    PollDuration, "balance_poll_duration_seconds", "gauge", Source, "How long the last poll took.";
-    Polls, "balance_polls_total", "counter", Source, "Polls that have ended.";
-    PollFailures, "balance_poll_failures_total", "counter", Source, "Polls that have failed.";
+    WithdrawnAmount, "balance_withdrawn_amount_total", "counter", "Sum of the falls of the available amount seen between polls.";
+    DepositedAmount, "balance_deposited_amount_total", "counter", "Sum of the rises of the available amount seen between polls.";
+    Up, "balance_up", "gauge", "Whether the last poll succeeded.";
+    Failing, "balance_failing", "gauge", "Present while the last poll failed, with its reason.";
+    LastSuccess, "balance_last_success_timestamp_seconds", "gauge", "When the readings were taken, in seconds since the epoch.";
+    PollInterval, "balance_poll_interval_seconds", "gauge", "The configured interval between two polls.";
+    PollDuration, "balance_poll_duration_seconds", "gauge", "How long the last poll took.";
+    Polls, "balance_polls_total", "counter", "Polls that have ended.";
+    PollFailures, "balance_poll_failures_total", "counter", "Polls that have failed.";
+}
+
+/// A metric family of the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// A kind of reading. Its series go when the readings are too old, and so do those of thresholds.
+    Measure(Measure),
+    /// The thresholds of readings.
+    Low(LowMetric),
+    /// What stays as long as the source.
+    OfSource(OfSource),
+}
+
+/// Where the families of thresholds begin.
+const LOW: usize = Measure::ALL.len();
+/// Where the families of sources begin.
+const OF_SOURCE: usize = LOW + LowMetric::ALL.len();
+
+impl Family {
+    /// How many there are.
+    pub(super) const COUNT: usize = OF_SOURCE + OfSource::ALL.len();
+
+    /// Every family, in the order of the page.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let (measures, low) = (Measure::ALL.map(Self::Measure), LowMetric::ALL.map(Self::Low));
+        measures.into_iter().chain(low).chain(OfSource::ALL.map(Self::OfSource))
+    }
+
+    /// Its place on the page, below [`Family::COUNT`].
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::Measure(measure) => measure as usize,
+            Self::Low(low) => LOW + low as usize,
+            Self::OfSource(family) => OF_SOURCE + family as usize,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Measure(measure) => measure.definition().metric,
+            Self::Low(low) => low.definition().metric,
+            Self::OfSource(family) => family.name(),
+        }
+    }
+
+    /// Whether its series live no longer than the readings.
+    pub(super) const fn expires(self) -> bool {
+        matches!(self, Self::Measure(_) | Self::Low(_))
+    }
+
+    /// The `HELP` and `TYPE` lines.
+    pub(super) fn header(self) -> String {
+        let (help, kind) = match self {
+            Self::Measure(measure) => (measure.definition().help, "gauge"),
+            Self::Low(low) => (low.definition().help, "gauge"),
+            Self::OfSource(family) => (family.help(), family.kind()),
+        };
+        let name = self.name();
+        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_family_has_its_own_place_and_name() {
+        assert!(Family::all().map(Family::index).eq(0..Family::COUNT));
+        assert_eq!(Family::all().map(Family::name).collect::<BTreeSet<_>>().len(), Family::COUNT);
+    }
 }

@@ -138,13 +138,14 @@ impl Balances {
 
     fn copy(sources: &[Arc<Rendered>], version: u64, now: Instant) -> Self {
         let mut plain = Vec::new();
-        for family in Family::ALL {
+        for family in Family::all() {
             let lines = || sources.iter().map(|source| source.lines(family, now));
             let length: usize = lines().map(<[u8]>::len).sum();
             // A family without a series has no header either.
             if length > 0 {
-                plain.reserve(family.header().len() + length);
-                plain.extend_from_slice(family.header().as_bytes());
+                let header = family.header();
+                plain.reserve(header.len() + length);
+                plain.extend_from_slice(header.as_bytes());
                 lines().for_each(|lines| plain.extend_from_slice(lines));
             }
         }

@@ -1,7 +1,7 @@
 //! One source's state as lines of the text format: a pure function, called once for each poll that ends.
 
-use super::family::{Family, Life};
-use crate::domain::{AmountKind, Reading, Wallet};
+use super::family::{Family, OfSource};
+use crate::domain::{Quantity, Reading, Value};
 use crate::state::SourceState;
 use crate::state::counters::nearest;
 use std::io::Write;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// The lines of one source, family by family.
 #[derive(Debug)]
 pub(super) struct Rendered {
-    lines: [Box<[u8]>; Family::ALL.len()],
+    lines: [Box<[u8]>; Family::COUNT],
     /// When the families of readings must no longer be shown.
     pub(super) expires: Option<Instant>,
 }
@@ -19,8 +19,8 @@ pub(super) struct Rendered {
 impl Rendered {
     /// The lines of a family that may be shown at this time.
     pub(super) fn lines(&self, family: Family, now: Instant) -> &[u8] {
-        let expired = family.life() == Life::Readings && self.expires.is_some_and(|at| now >= at);
-        if expired { &[] } else { &self.lines[family as usize] }
+        let expired = family.expires() && self.expires.is_some_and(|at| now >= at);
+        if expired { &[] } else { &self.lines[family.index()] }
     }
 }
 
@@ -32,77 +32,54 @@ pub(super) fn render(state: &SourceState, now: Instant) -> Rendered {
     }
     sum_lines(&mut lines, state);
     poll_lines(&mut lines, state);
-    let readings_shown =
-        Family::ALL.iter().any(|family| family.life() == Life::Readings && !lines.of[*family as usize].is_empty());
+    let readings_shown = Family::all().any(|family| family.expires() && !lines.of[family.index()].is_empty());
     Rendered { lines: lines.of.map(Vec::into_boxed_slice), expires: state.expires().filter(|_| readings_shown) }
 }
 
 fn reading_lines(lines: &mut Lines, state: &SourceState, reading: &Reading) {
-    let low = &state.about.low;
-    match reading {
-        Reading::Amount(amount) => {
-            let labels = [("account", amount.account.as_str()), ("currency", amount.currency.as_str())];
-            let family = match amount.kind {
-                AmountKind::Available => Family::AvailableAmount,
-                AmountKind::Active => Family::ActiveAmount,
-                AmountKind::Total => Family::TotalAmount,
-            };
-            lines.push(family, &labels, amount.amount);
-            if amount.kind == AmountKind::Available {
-                for (severity, threshold) in low.of_account(&amount.account).iter() {
-                    lines.push(Family::LowAmount, &[labels[0], labels[1], ("severity", severity.as_str())], threshold);
-                }
-            }
-        }
-        Reading::Sms { sms_type, area, available } => {
-            let labels = [("sms_type", sms_type.as_str()), ("area", area.as_str())];
-            lines.push(Family::SmsAvailable, &labels, *available);
-            for (severity, threshold) in low.of_area(area).iter() {
-                lines.push(Family::SmsLow, &[labels[0], labels[1], ("severity", severity.as_str())], threshold);
-            }
-        }
-        Reading::AccountName { account, name } => {
-            lines.push(Family::AccountInfo, &[("account", account.as_str()), ("name", name.as_str())], 1.0);
-        }
-        Reading::Wallet(Wallet { account, kind, contact_id, department_id, firm_id }) => {
-            let labels = [
-                ("account", account.as_str()),
-                ("wallet", kind.map_or("", |kind| kind.as_str())),
-                ("contact_id", contact_id.as_str()),
-                ("department_id", department_id.as_str()),
-                ("firm_id", firm_id.as_str()),
-            ];
-            lines.push(Family::WalletInfo, &labels, 1.0);
-        }
-        Reading::OperationsForbidden { account, forbidden } => {
-            lines.push(Family::OperationsForbidden, &[("account", account.as_str())], f64::from(u8::from(*forbidden)));
-        }
+    let labels = || reading.labels().map(|(name, _, label)| (name, label.as_str()));
+    lines.push(Family::Measure(reading.measure()), labels(), sample(reading.value()));
+    let Some(low) = reading.measure().definition().low else { return };
+    for (severity, threshold) in state.about.low.of(reading).iter() {
+        lines.push(Family::Low(low), labels().chain([("severity", severity.as_str())]), threshold);
+    }
+}
+
+/// A value as a number of the text format, which has an infinity for what is unlimited.
+fn sample(value: Value) -> f64 {
+    match value {
+        Value::Amount(figure) | Value::Count(Quantity::Limited(figure)) => figure.get(),
+        Value::Count(Quantity::Unlimited) => f64::INFINITY,
+        Value::Flag(flag) => f64::from(u8::from(flag)),
+        Value::Info => 1.0,
+        Value::Time(time) => time.seconds(),
     }
 }
 
 fn sum_lines(lines: &mut Lines, state: &SourceState) {
     for ((account, currency), sum) in state.sums.iter() {
         let labels = [("account", account.as_str()), ("currency", currency.as_str())];
-        lines.push(Family::WithdrawnAmount, &labels, nearest(sum.withdrawn));
-        lines.push(Family::DepositedAmount, &labels, nearest(sum.deposited));
+        lines.push(Family::OfSource(OfSource::WithdrawnAmount), labels, nearest(sum.withdrawn));
+        lines.push(Family::OfSource(OfSource::DepositedAmount), labels, nearest(sum.deposited));
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the text format has no integers; a count over 2^53 polls is out of reach")]
 fn poll_lines(lines: &mut Lines, state: &SourceState) {
+    let mut push = |family, value| lines.push(Family::OfSource(family), [], value);
     if let Some(took) = state.took {
-        lines.push(Family::Up, &[], f64::from(u8::from(state.failure.is_none())));
-        lines.push(Family::PollDuration, &[], took.as_secs_f64());
-    }
-    if let Some(failure) = &state.failure {
-        lines.push(Family::Failing, &[("reason", failure.reason.as_str())], 1.0);
+        push(OfSource::Up, f64::from(u8::from(state.failure.is_none())));
+        push(OfSource::PollDuration, took.as_secs_f64());
     }
     if let Some(at) = state.last_success {
-        lines.push(Family::LastSuccess, &[], epoch_seconds(at));
+        push(OfSource::LastSuccess, epoch_seconds(at));
     }
-    lines.push(Family::PollInterval, &[], state.about.interval.as_secs_f64());
-    lines.push(Family::Polls, &[], state.polls as f64);
-    lines.push(Family::PollFailures, &[], state.failures as f64);
+    push(OfSource::PollInterval, state.about.interval.as_secs_f64());
+    push(OfSource::Polls, state.polls as f64);
+    push(OfSource::PollFailures, state.failures as f64);
+    if let Some(failure) = &state.failure {
+        lines.push(Family::OfSource(OfSource::Failing), [("reason", failure.reason.as_str())], 1.0);
+    }
 }
 
 /// Seconds since the epoch, to the millisecond. A clock before the epoch reads as the epoch.
@@ -113,7 +90,7 @@ pub(super) fn epoch_seconds(at: SystemTime) -> f64 {
 
 /// Lines under construction.
 struct Lines {
-    of: [Vec<u8>; Family::ALL.len()],
+    of: [Vec<u8>; Family::COUNT],
     /// The labels that every series of the source begins with.
     head: Vec<u8>,
 }
@@ -128,8 +105,8 @@ impl Lines {
         Self { of: std::array::from_fn(|_| Vec::new()), head }
     }
 
-    fn push(&mut self, family: Family, labels: &[(&str, &str)], value: f64) {
-        let line = &mut self.of[family as usize];
+    fn push<'a>(&mut self, family: Family, labels: impl IntoIterator<Item = (&'a str, &'a str)>, value: f64) {
+        let line = &mut self.of[family.index()];
         line.extend_from_slice(family.name().as_bytes());
         line.extend_from_slice(&self.head);
         for (name, text) in labels {

@@ -10,14 +10,13 @@ use super::document::Document;
 use super::found::Found;
 use super::settings::{Build, Endpoint, required};
 use crate::problem::{Problem, Text};
-use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading};
+use crate::domain::{Answer, Failure, Figure, Label, Reading};
 use crate::transport::Http;
 use crate::secret::{Secret, SecretRef};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join};
 use serde::Deserialize;
 use session::{Access, Calls};
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use url::Url;
 
@@ -129,23 +128,23 @@ impl Adstat {
 
 fn dashboard(document: &Document) -> Result<Vec<Reading>, String> {
     let dashboard = document.whole().object()?;
-    let part = |kind, key| {
+    let part = |made: fn(Label, Label, Figure) -> Reading, key| -> Result<Reading, String> {
         let sum = dashboard.required(key)?.object()?;
         let currency = Label::currency(sum.label("currency")?.as_str());
-        let amount = sum.required("amount")?.figure()?;
-        Ok(Reading::Amount(Amount { kind, account: Label::default(), currency, amount }))
+        Ok(made(Label::default(), currency, sum.required("amount")?.figure()?))
     };
-    [(AmountKind::Available, "available"), (AmountKind::Active, "active"), (AmountKind::Total, "total")]
-        .into_iter()
-        .map(|(kind, key)| part(kind, key))
-        .collect()
+    Ok(vec![
+        part(Reading::available_amount, "available")?,
+        part(Reading::active_amount, "active")?,
+        part(Reading::total_amount, "total")?,
+    ])
 }
 
 /// `mode` and `is_audience_allowed` are left alone: the documentation calls them internal.
 struct Account {
     uid: Label,
     name: Option<Label>,
-    balance: f64,
+    balance: Figure,
 }
 
 impl Account {
@@ -163,9 +162,8 @@ impl Account {
 
     fn readings(self, currency: &Label) -> Vec<Reading> {
         let account = self.uid;
-        let name = self.name.map(|name| Reading::AccountName { account: account.clone(), name });
-        let amount = Amount { kind: AmountKind::Available, account, currency: currency.clone(), amount: self.balance };
-        std::iter::once(Reading::Amount(amount)).chain(name).collect()
+        let name = self.name.map(|name| Reading::account_info(account.clone(), name));
+        std::iter::once(Reading::available_amount(account, currency.clone(), self.balance)).chain(name).collect()
     }
 }
 
@@ -176,7 +174,7 @@ fn all_accounts(document: &Document) -> Result<Vec<Account>, String> {
     let mut balances = BTreeMap::new();
     for (i, account) in accounts.iter().enumerate() {
         let first = *balances.entry(&account.uid).or_insert(account.balance);
-        if first.partial_cmp(&account.balance) != Some(Ordering::Equal) {
+        if first != account.balance {
             return Err(format!("[{i}].balance: not the balance that an earlier row states for the same account"));
         }
     }
@@ -216,7 +214,7 @@ mod tests {
 
     /// Identifier and balance of all accounts.
     fn accounts(body: &str) -> Result<Vec<(String, f64)>, String> {
-        read(body, all_accounts).map(|accounts| accounts.into_iter().map(|a| (a.uid.to_string(), a.balance)).collect())
+        read(body, all_accounts).map(|accounts| accounts.into_iter().map(|a| (a.uid.to_string(), a.balance.get())).collect())
     }
 
     #[test]

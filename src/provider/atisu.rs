@@ -9,7 +9,7 @@ use super::document::Document;
 use super::found::Object;
 use super::settings::{Build, Endpoint};
 use crate::problem::{Problem, Text};
-use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason, Wallet, WalletKind};
+use crate::domain::{Answer, Failure, Label, Reading, Reason, Wallet, WalletKind};
 use crate::transport::{Http, Request, Response};
 use crate::secret::SecretRef;
 use futures_util::FutureExt;
@@ -79,13 +79,8 @@ fn readings(document: &Document) -> Result<Vec<Reading>, String> {
     let balance = document.whole().object()?;
     let account = balance.label("walletId")?;
     let mut readings = vec![
-        Reading::Amount(Amount {
-            kind: AmountKind::Available,
-            account: account.clone(),
-            currency: Label::new(CURRENCY),
-            amount: balance.required("balance")?.figure()?,
-        }),
-        Reading::Wallet(Wallet {
+        Reading::available_amount(account.clone(), Label::new(CURRENCY), balance.required("balance")?.figure()?),
+        Reading::wallet(Wallet {
             account: account.clone(),
             kind: wallet_kind(&balance)?,
             contact_id: balance.label("contactId")?,
@@ -94,7 +89,7 @@ fn readings(document: &Document) -> Result<Vec<Reading>, String> {
         }),
     ];
     if let Some(forbidden) = balance.get("operationsForbidden") {
-        readings.push(Reading::OperationsForbidden { account, forbidden: forbidden.flag()? });
+        readings.push(Reading::operations_forbidden(account, forbidden.flag()?));
     }
     Ok(readings)
 }
@@ -118,23 +113,19 @@ fn wallet_kind(balance: &Object<'_>) -> Result<Option<WalletKind>, String> {
 mod tests {
     use crate::provider::answer::tests::response;
     use super::*;
+    use crate::domain::Figure;
 
     fn poll(status: u16, body: &str) -> Result<Vec<Reading>, (Reason, String)> {
         parse(&response(status, body)).map(|answer| answer.readings).map_err(|failure| (failure.reason, failure.detail))
     }
 
     fn atis(account: &str, amount: f64) -> Reading {
-        Reading::Amount(Amount {
-            kind: AmountKind::Available,
-            account: Label::new(account),
-            currency: Label::new("ATIS"),
-            amount,
-        })
+        Reading::available_amount(Label::new(account), Label::new("ATIS"), Figure::new(amount).expect("a finite number"))
     }
 
     fn wallet(account: &str, kind: Option<WalletKind>, ids: [&str; 3]) -> Reading {
         let [contact_id, department_id, firm_id] = ids.map(Label::new);
-        Reading::Wallet(Wallet { account: Label::new(account), kind, contact_id, department_id, firm_id })
+        Reading::wallet(Wallet { account: Label::new(account), kind, contact_id, department_id, firm_id })
     }
 
     #[test]
@@ -145,7 +136,7 @@ mod tests {
     #[test]
     fn reads_the_documented_answer() {
         let body = r#"{"balance":0.5,"contactId":1,"departmentId":2,"firmId":3,"isCommonWallet":false,"isDepartmentWallet":false,"isPersonalWallet":true,"operationsForbidden":false,"walletId":4}"#;
-        let forbidden = Reading::OperationsForbidden { account: Label::new("4"), forbidden: false };
+        let forbidden = Reading::operations_forbidden(Label::new("4"), false);
         assert_eq!(
             poll(200, body),
             Ok(vec![atis("4", 0.5), wallet("4", Some(WalletKind::Personal), ["1", "2", "3"]), forbidden])

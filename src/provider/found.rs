@@ -5,7 +5,7 @@
 //! value.
 
 use super::document::{Document, Value, decimal};
-use crate::domain::Label;
+use crate::domain::{Figure, Label};
 
 /// A value with its place in the document.
 #[derive(Debug)]
@@ -49,10 +49,12 @@ impl<'a> Found<'a> {
     }
 
     /// A finite number, written as a number or as a text that holds one.
-    pub(super) fn figure(&self) -> Result<f64, String> {
+    pub(super) fn figure(&self) -> Result<Figure, String> {
         match self.value {
-            Value::Number(number) => Ok(number.value),
-            Value::Text(text) => decimal(text).ok_or_else(|| self.wrong("a number, or a text that holds one and nothing else")),
+            Value::Number(number) => Figure::new(number.value).ok_or_else(|| self.wrong("a finite number")),
+            Value::Text(text) => decimal(text)
+                .and_then(Figure::new)
+                .ok_or_else(|| self.wrong("a number, or a text that holds one and nothing else")),
             _ => Err(self.wrong("a number, or a text that holds one")),
         }
     }
@@ -134,7 +136,7 @@ mod tests {
     }
 
     fn figure(json: &str) -> Result<f64, String> {
-        read(json, |found| Ok(found.figure()))?
+        read(json, |found| Ok(found.figure()))?.map(Figure::get)
     }
 
     fn identifier(json: &str) -> Result<String, String> {

@@ -8,7 +8,7 @@ use super::document::{Document, Value};
 use super::found::{Found, Object};
 use super::settings::{Build, Endpoint, required};
 use crate::problem::{Problem, Text};
-use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
+use crate::domain::{Answer, Failure, Label, Quantity, Reading, Reason};
 use crate::transport::{Http, Request, Response, StatusCode};
 use crate::secret::{Secret, SecretRef};
 use futures_util::FutureExt;
@@ -93,12 +93,8 @@ fn reason_of_unknown_text(status: StatusCode) -> Reason {
 
 fn readings(document: &Document) -> Result<Vec<Reading>, String> {
     let balance = document.whole().object()?;
-    let mut readings = vec![Reading::Amount(Amount {
-        kind: AmountKind::Available,
-        account: Label::default(),
-        currency: Label::currency(balance.label("currency")?.as_str()),
-        amount: balance.required("money")?.figure()?,
-    })];
+    let currency = Label::currency(balance.label("currency")?.as_str());
+    let mut readings = vec![Reading::available_amount(Label::default(), currency, balance.required("money")?.figure()?)];
     for row in rows(balance.get("information"))? {
         readings.push(sms(&row.object()?)?);
     }
@@ -123,16 +119,16 @@ fn sms(row: &Object<'_>) -> Result<Reading, String> {
     let counts = ["num_sms", "sms"].map(|key| row.get(key).as_ref().map(count).transpose());
     let [in_example, in_table] = counts;
     let available = in_example?.or(in_table?).ok_or_else(|| format!("{} has neither num_sms nor sms", row.place()))?;
-    Ok(Reading::Sms { sms_type: row.label("type_sms")?, area: row.label("area")?, available })
+    Ok(Reading::sms_available(row.label("type_sms")?, row.label("area")?, available))
 }
 
-/// A figure, or infinity for a word that means unlimited.
-fn count(found: &Found<'_>) -> Result<f64, String> {
+/// A figure, or a word that means unlimited.
+fn count(found: &Found<'_>) -> Result<Quantity, String> {
     // The Russian and the English documentation of the same API, and what the latter abbreviates.
     let unlimited = |text: &str| ["безлимит", "unlim", "unlimited"].contains(&text.trim().to_lowercase().as_str());
     match found.value {
-        Value::Text(text) if unlimited(text) => Ok(f64::INFINITY),
-        _ => found.figure(),
+        Value::Text(text) if unlimited(text) => Ok(Quantity::Unlimited),
+        _ => found.figure().map(Quantity::Limited),
     }
 }
 
@@ -140,17 +136,22 @@ fn count(found: &Found<'_>) -> Result<f64, String> {
 mod tests {
     use crate::provider::answer::tests::response;
     use super::*;
+    use crate::domain::Figure;
 
     fn poll(status: u16, body: &str) -> Result<Answer, (Reason, String)> {
         parse(&response(status, body)).map_err(|failure| (failure.reason, failure.detail))
     }
 
     fn money(currency: &str, amount: f64) -> Reading {
-        Reading::Amount(Amount { kind: AmountKind::Available, account: Label::default(), currency: Label::new(currency), amount })
+        Reading::available_amount(Label::default(), Label::new(currency), Figure::new(amount).expect("a finite number"))
     }
 
-    fn sms(area: &str, available: f64) -> Reading {
-        Reading::Sms { sms_type: Label::new("sms"), area: Label::new(area), available }
+    fn sms(area: &str, available: Quantity) -> Reading {
+        Reading::sms_available(Label::new("sms"), Label::new(area), available)
+    }
+
+    fn limited(area: &str, available: f64) -> Reading {
+        sms(area, Quantity::Limited(Figure::new(available).expect("a finite number")))
     }
 
     #[test]
@@ -166,7 +167,7 @@ mod tests {
         );
         assert_eq!(
             answer.map(|a| a.readings),
-            Ok(vec![money("RUB", 19023.9), sms("Tele2", 72029.0), sms("Россия", f64::INFINITY)])
+            Ok(vec![money("RUB", 19023.9), limited("Tele2", 72029.0), sms("Россия", Quantity::Unlimited)])
         );
     }
 
@@ -178,10 +179,10 @@ mod tests {
         );
         assert_eq!(
             answer.map(|a| a.readings),
-            Ok(vec![money("", 5.0), sms("A", 1.5), sms("B", f64::INFINITY), sms("C", f64::INFINITY)])
+            Ok(vec![money("", 5.0), limited("A", 1.5), sms("B", Quantity::Unlimited), sms("C", Quantity::Unlimited)])
         );
         let nameless = poll(200, r#"{"money":1,"currency":643,"information":[{"type_sms":null,"num_sms":2}]}"#);
-        let row = Reading::Sms { sms_type: Label::default(), area: Label::default(), available: 2.0 };
+        let row = Reading::sms_available(Label::default(), Label::default(), Quantity::Limited(Figure::from(2)));
         assert_eq!(nameless.map(|a| a.readings), Ok(vec![money("643", 1.0), row]));
         assert_eq!(
             poll(200, r#"{"money":"0","currency":null,"information":null,"error":0}"#).map(|a| a.readings),
@@ -265,7 +266,7 @@ mod tests {
             assert_eq!(answer.map(|a| a.readings), Ok(vec![money("", 1.0)]), "{empty}");
         }
         let keyed = r#"{"money":"1","information":{"1":{"type_sms":"sms","area":"A","num_sms":"5"},"x":{"type_sms":"sms","area":"B","sms":6}}}"#;
-        assert_eq!(poll(200, keyed).map(|a| a.readings), Ok(vec![money("", 1.0), sms("A", 5.0), sms("B", 6.0)]));
+        assert_eq!(poll(200, keyed).map(|a| a.readings), Ok(vec![money("", 1.0), limited("A", 5.0), limited("B", 6.0)]));
         for other in ["true", "0", "\"none\"", r#"{"type_sms":"sms","area":"A","num_sms":"5"}"#, "[null]", "[false]"] {
             let answer = poll(200, &format!(r#"{{"money":"1","information":{other}}}"#));
             assert_eq!(answer.map_err(|e| e.0), Err(Reason::Decode), "{other}");

@@ -5,7 +5,7 @@ mod mutation;
 
 use super::answer::tests::response;
 use crate::config::Config;
-use crate::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason};
+use crate::domain::{Answer, Failure, Figure, Label, Measure, Quantity, Reading, Reason, Value as Read};
 use crate::properties;
 use crate::transport::{Http, Request, Response};
 use futures_util::FutureExt;
@@ -49,10 +49,13 @@ fn reread(body: &[u8]) -> Option<Value> {
 }
 
 /// Whether a value states a figure. A gateway can say that there is no limit.
-fn states(value: Option<&Value>, figure: f64) -> bool {
+fn states(value: Option<&Value>, read: Read) -> bool {
+    let Some(figure) = read.figure().map(Figure::get) else {
+        let unlimited = |text: &str| text.trim() == "Безлимит";
+        return read == Read::Count(Quantity::Unlimited) && value.and_then(Value::as_str).is_some_and(unlimited);
+    };
     match value {
         Some(Value::Number(number)) => number.as_f64() == Some(figure),
-        Some(Value::String(text)) if figure.is_infinite() => text.trim() == "Безлимит",
         Some(Value::String(text)) => text.trim().parse() == Ok(figure),
         _ => false,
     }
@@ -78,6 +81,11 @@ fn is_refusal(document: &Value) -> bool {
     })
 }
 
+/// Whether a value states a label of a reading.
+fn label(value: Option<&Value>, reading: &Reading, name: &str) -> bool {
+    reading.label(name).is_some_and(|label| names(value, label))
+}
+
 /// A provider with a good answer, and where its answers state what a reading says.
 struct Subject {
     settings: &'static str,
@@ -93,9 +101,9 @@ fn mysmpp() -> Subject {
     Subject {
         settings: "{mysmpp: {token: t}}",
         good: vec![("balance.php", serde_json::json!({"money": "19023.9", "currency": "RUR", "information": rows}))],
-        states: |documents, reading| match reading {
-            Reading::Amount(Amount { kind: AmountKind::Available, amount, .. }) => states(documents[0].get("money"), *amount),
-            Reading::Sms { sms_type, area, available } => {
+        states: |documents, reading| match reading.measure() {
+            Measure::AvailableAmount => states(documents[0].get("money"), reading.value()),
+            Measure::SmsAvailable => {
                 let rows: Vec<&Value> = match documents[0].get("information") {
                     Some(Value::Array(rows)) => rows.iter().collect(),
                     Some(Value::Object(rows)) => rows.values().collect(),
@@ -103,7 +111,9 @@ fn mysmpp() -> Subject {
                 };
                 rows.iter().any(|row| {
                     let count = row.get("num_sms").filter(|count| !count.is_null()).or_else(|| row.get("sms"));
-                    names(row.get("type_sms"), sms_type) && names(row.get("area"), area) && states(count, *available)
+                    label(row.get("type_sms"), reading, "sms_type")
+                        && label(row.get("area"), reading, "area")
+                        && states(count, reading.value())
                 })
             }
             _ => false,
@@ -121,14 +131,11 @@ fn atisu() -> Subject {
         good: vec![("balance", wallet)],
         states: |documents, reading| {
             let at = |key| documents[0].get(key);
-            match reading {
-                Reading::Amount(amount) => {
-                    amount.kind == AmountKind::Available
-                        && names(at("walletId"), &amount.account)
-                        && states(at("balance"), amount.amount)
-                }
-                Reading::Wallet(wallet) => names(at("walletId"), &wallet.account) && names(at("firmId"), &wallet.firm_id),
-                Reading::OperationsForbidden { forbidden, .. } => at("operationsForbidden") == Some(&Value::from(*forbidden)),
+            let of_wallet = label(at("walletId"), reading, "account");
+            match (reading.measure(), reading.value()) {
+                (Measure::AvailableAmount, amount) => of_wallet && states(at("balance"), amount),
+                (Measure::WalletInfo, _) => of_wallet && label(at("firmId"), reading, "firm_id"),
+                (Measure::OperationsForbidden, Read::Flag(forbidden)) => at("operationsForbidden") == Some(&forbidden.into()),
                 _ => false,
             }
         },
@@ -156,20 +163,17 @@ fn adstat() -> Subject {
                 let rows = documents[3].as_array().into_iter().flatten();
                 rows.filter(|row| names(row.get("account_uid"), account)).collect::<Vec<_>>()
             };
-            match reading {
-                Reading::Amount(Amount { kind, account, amount, currency: _ }) if account.is_empty() => {
-                    let key = match kind {
-                        AmountKind::Available => "available",
-                        AmountKind::Active => "active",
-                        AmountKind::Total => "total",
-                    };
-                    states(documents[2].get(key).and_then(|sum| sum.as_object()?.get("amount")), *amount)
+            let account = reading.label("account").expect("every reading of the provider is of an account");
+            let sum = |key| documents[2].get(key).and_then(|sum: &Value| sum.as_object()?.get("amount"));
+            match reading.measure() {
+                Measure::AvailableAmount if account.is_empty() => states(sum("available"), reading.value()),
+                Measure::ActiveAmount if account.is_empty() => states(sum("active"), reading.value()),
+                Measure::TotalAmount if account.is_empty() => states(sum("total"), reading.value()),
+                Measure::AvailableAmount => {
+                    let rows = row_of(account);
+                    !rows.is_empty() && rows.iter().all(|row| states(row.get("balance"), reading.value()))
                 }
-                Reading::Amount(amount) => {
-                    let rows = row_of(&amount.account);
-                    !rows.is_empty() && rows.iter().all(|row| states(row.get("balance"), amount.amount))
-                }
-                Reading::AccountName { account, name } => row_of(account).iter().any(|row| names(row.get("name"), name)),
+                Measure::AccountInfo => row_of(account).iter().any(|row| label(row.get("name"), reading, "name")),
                 _ => false,
             }
         },

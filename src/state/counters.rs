@@ -3,7 +3,7 @@
 //! It compares the available amounts of one good poll with those of the good poll before, and knows neither time nor failures:
 //! what happened between the two is netted.
 
-use crate::domain::{Amount, AmountKind, Label, Reading};
+use crate::domain::{Figure, Label, Measure, Reading, Value};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -63,10 +63,11 @@ impl Sum {
     }
 }
 
-fn available(reading: &Reading) -> Option<(AccountKey, f64)> {
-    match reading {
-        Reading::Amount(Amount { kind: AmountKind::Available, account, currency, amount }) => {
-            Some(((account.clone(), currency.clone()), *amount))
+fn available(reading: &Reading) -> Option<(AccountKey, Figure)> {
+    match (reading.measure(), reading.value()) {
+        (Measure::AvailableAmount, Value::Amount(amount)) => {
+            let key = (reading.label("account")?.clone(), reading.label("currency")?.clone());
+            Some((key, amount))
         }
         _ => None,
     }
@@ -74,8 +75,8 @@ fn available(reading: &Reading) -> Option<(AccountKey, f64)> {
 
 /// The decimal number that the provider wrote: the shortest one that reads as this float. None where it is out of range, which
 /// is from 7.9e28 on.
-fn exact(amount: f64) -> Option<Decimal> {
-    amount.to_string().parse().ok()
+fn exact(amount: Figure) -> Option<Decimal> {
+    amount.get().to_string().parse().ok()
 }
 
 /// The float nearest to a sum, for exposition.
@@ -91,8 +92,8 @@ mod tests {
 
     fn readings(amounts: &[(&str, &str, f64)]) -> Vec<Reading> {
         let amount = |(account, currency, amount): &(&str, &str, f64)| {
-            let (account, currency) = (Label::new(account), Label::new(currency));
-            Reading::Amount(Amount { kind: AmountKind::Available, account, currency, amount: *amount })
+            let amount = Figure::new(*amount).expect("a finite number");
+            Reading::available_amount(Label::new(account), Label::new(currency), amount)
         };
         amounts.iter().map(amount).collect()
     }

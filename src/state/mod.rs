@@ -255,11 +255,11 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Amount, AmountKind, Identity, Label, Low, Reason};
+    use crate::domain::{Figure, Identity, Label, Low, Reason};
     use crate::state::counters::nearest;
 
     fn amount(amount: f64) -> Reading {
-        Reading::Amount(Amount { kind: AmountKind::Available, account: Label::default(), currency: Label::new("EUR"), amount })
+        Reading::available_amount(Label::default(), Label::new("EUR"), Figure::new(amount).expect("a finite number"))
     }
 
     fn state() -> SourceState {

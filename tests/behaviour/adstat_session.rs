@@ -1,7 +1,7 @@
 //! AdStat's tokens over a network: one login for each expiry at most, whatever happens.
 
 use balance_exporter::config::{Config, Source};
-use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Reading, Reason};
+use balance_exporter::domain::{Answer, Failure, Measure, Reason};
 use balance_exporter::poll::Target;
 use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::{Act, Asked, Reply, StandIn};
@@ -57,11 +57,8 @@ fn sorted(mut calls: Vec<String>) -> Vec<String> {
 }
 
 fn available(answer: &Answer) -> Vec<(String, f64)> {
-    let amounts = answer.readings.iter().filter_map(|reading| match reading {
-        Reading::Amount(Amount { kind: AmountKind::Available, account, amount, .. }) => Some((account.to_string(), *amount)),
-        _ => None,
-    });
-    amounts.collect()
+    let available = answer.readings.iter().filter(|reading| reading.measure() == Measure::AvailableAmount);
+    available.filter_map(|reading| Some((reading.label("account")?.to_string(), reading.value().figure()?.get()))).collect()
 }
 
 pub(crate) fn reason(polled: &Result<Answer, Failure>) -> Option<Reason> {

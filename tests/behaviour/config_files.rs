@@ -2,6 +2,7 @@
 
 use crate::support::{Configured, binary, repository, run, text};
 use balance_exporter::config::Config;
+use balance_exporter::domain::LowMetric;
 use std::path::Path;
 
 /// A good source with a provider whose settings the test replaces.
@@ -339,7 +340,8 @@ fn a_text_is_taken_as_it_is_written() {
     }
     let thresholds = with_keys("low: {amount: {warning: 99999999999999999999, critical: -99999999999999999999}}");
     let config = Config::from_text(Path::new("f.yaml"), &thresholds).expect("a good file");
-    assert_eq!((config.sources[0].low.amount.warning, config.sources[0].low.amount.critical), (Some(1e20), Some(-1e20)));
+    let amount = config.sources[0].low.limits(LowMetric::Amount).all;
+    assert_eq!((amount.warning, amount.critical), (Some(1e20), Some(-1e20)));
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod start;
 mod stderr;
 mod storage;
 mod storage_damage;
+mod storage_formats;
 mod support;
 mod telemetry_path;
 mod test_command;

@@ -3,7 +3,7 @@
 use crate::support::text;
 use balance_exporter::config::Config;
 use balance_exporter::domain::{About, Identity};
-use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Label, Low, Reading, Reason};
+use balance_exporter::domain::{Answer, Failure, Figure, Label, Low, Reading, Reason};
 use balance_exporter::exposition::Exposition;
 use balance_exporter::poll::Target;
 use balance_exporter::poll::assemble::{Ready, Recipe};
@@ -205,7 +205,7 @@ pub(crate) fn good() -> Polled {
 }
 
 pub(crate) fn amount(amount: f64) -> Reading {
-    Reading::Amount(Amount { kind: AmountKind::Available, account: Label::default(), currency: Label::default(), amount })
+    Reading::available_amount(Label::default(), Label::default(), Figure::new(amount).expect("a finite number"))
 }
 
 pub(crate) fn failed(reason: Reason) -> Polled {

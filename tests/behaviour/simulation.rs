@@ -1,7 +1,7 @@
 //! The scheduler over days, under a clock that jumps from one event to the next.
 
 use crate::simulated::{BEGINNING, Times, World, amount, failed, good, source};
-use balance_exporter::domain::{Amount, AmountKind, Answer, Failure, Label, Reading, Reason, RetryAfter};
+use balance_exporter::domain::{Answer, Failure, Figure, Label, Reading, Reason, RetryAfter};
 use futures_util::FutureExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -218,10 +218,7 @@ async fn readings_stay_until_max_age_and_then_go_without_a_poll() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_replaces_the_one_before_whole() {
-    let account = |account: &str| {
-        let (account, currency) = (Label::new(account), Label::default());
-        Reading::Amount(Amount { kind: AmountKind::Available, account, currency, amount: 2.0 })
-    };
+    let account = |account: &str| Reading::available_amount(Label::new(account), Label::default(), Figure::from(2));
     let script = move |n: u32| {
         let readings = if n == 1 { vec![account("A"), account("B")] } else { vec![account("B"), account("C")] };
         std::future::ready(Ok(Answer::new(readings))).boxed()

@@ -1,9 +1,9 @@
 //! Readings as the lines that a person reads: one for each account and currency, or area, with everything known of it beside
 //! the figure. The texts are not escaped.
 
-use crate::domain::{Amount, AmountKind, Label, Low, Reading, Severity, Wallet, WalletKind};
+use crate::domain::{Label, Low, Measure, Reading, Role, Severity, Shown, Value};
 use crate::format;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One line of a source's table.
 #[derive(Debug, Default, PartialEq)]
@@ -27,99 +27,115 @@ pub(super) struct Line {
 /// What is known of an account beside its figures.
 #[derive(Default)]
 struct Known<'a> {
-    name: Option<&'a Label>,
-    wallet: Option<&'a Wallet>,
-    forbidden: bool,
+    name: &'a str,
+    notes: Vec<String>,
+    alarm: bool,
+    /// A line shows it.
+    shown: bool,
 }
+
+/// What identifies a line: the measure that has it, and the identifying labels.
+type Key<'a> = (Measure, Vec<&'a Label>);
 
 /// Makes lines of readings: the low ones first, the most urgent before the others, then those from which nothing may be spent.
 pub(super) fn lines(readings: &[Reading], low: &Low) -> Vec<Line> {
-    let mut known: BTreeMap<&Label, Known<'_>> = BTreeMap::new();
-    let mut amounts: BTreeMap<(&Label, &Label), Vec<&Amount>> = BTreeMap::new();
-    let mut messages = Vec::new();
+    let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<Key<'_>, Vec<&Reading>> = BTreeMap::new();
     for reading in readings {
-        match reading {
-            Reading::Amount(amount) => amounts.entry((&amount.account, &amount.currency)).or_default().push(amount),
-            Reading::Sms { sms_type, area, available } => messages.push(message_line(sms_type, area, *available, low)),
-            Reading::AccountName { account, name } => known.entry(account).or_default().name = Some(name),
-            Reading::Wallet(wallet) => known.entry(&wallet.account).or_default().wallet = Some(wallet),
-            Reading::OperationsForbidden { account, forbidden } => known.entry(account).or_default().forbidden = *forbidden,
+        let of_account = known.entry(reading.text(Role::Holder));
+        match reading.measure().definition().shown {
+            Shown::Line => groups.entry((reading.measure(), reading.identity().collect())).or_default().push(reading),
+            Shown::Beside(line) => groups.entry((line, reading.identity().collect())).or_default().push(reading),
+            Shown::Title => of_account.or_default().name = reading.text(Role::Content),
+            Shown::Note => of_account.or_default().notes.push(note(reading)),
+            Shown::Alarm => of_account.or_default().alarm |= reading.value() == Value::Flag(true),
         }
     }
-    let nothing = Known::default();
-    let with_amounts = amounts.iter().map(|((account, _), amounts)| {
-        let line = account_line(account, known.get(account).unwrap_or(&nothing));
-        with_figures(line, amounts, low)
-    });
-    let with: BTreeSet<&Label> = amounts.keys().map(|(account, _)| *account).collect();
-    let without = known.iter().filter(|(account, _)| !with.contains(*account));
-    let mut lines: Vec<Line> = with_amounts.chain(without.map(|(account, known)| account_line(account, known))).collect();
-    lines.extend(messages);
+    let mut lines = Vec::new();
+    let mut without_account = Vec::new();
+    for ((measure, _), readings) in &groups {
+        let account = readings.iter().find_map(|reading| reading.label("account"));
+        let line = Line::new(*measure, readings, low);
+        match account {
+            Some(account) => lines.push(line.with(account.as_str(), known.get_mut(account.as_str()))),
+            None => without_account.push(line),
+        }
+    }
+    let only_known = known.iter_mut().filter(|(_, known)| !known.shown);
+    lines.extend(only_known.map(|(account, known)| Line::titled(Measure::AvailableAmount, account).with(account, Some(known))));
+    lines.append(&mut without_account);
     lines.sort_by_key(|line| std::cmp::Reverse((line.low.map(|(severity, _)| severity), line.forbidden)));
     lines
 }
 
-fn account_line(account: &Label, known: &Known<'_>) -> Line {
-    let name = known.name.filter(|name| !name.is_empty() && *name != account);
-    let title = if account.is_empty() { "available" } else { account.as_str() };
-    let (title, id) = name.map_or((title, ""), |name| (name.as_str(), account.as_str()));
-    Line {
-        title: title.to_owned(),
-        id: id.to_owned(),
-        notes: known.wallet.map(wallet).into_iter().collect(),
-        forbidden: known.forbidden,
-        ..Line::default()
+impl Line {
+    /// A line without a figure. The holder is the title, or the word for the measure where the source itself holds it.
+    fn titled(measure: Measure, holder: &str) -> Self {
+        let title = if holder.is_empty() { measure.definition().word } else { holder };
+        Self { title: title.to_owned(), ..Self::default() }
     }
-}
 
-fn with_figures(mut line: Line, amounts: &[&Amount], low: &Low) -> Line {
-    for Amount { kind, account, currency, amount } in amounts {
-        let figure = format::figure(*amount);
-        match kind {
-            AmountKind::Available => {
-                line.low = low.of_account(account).broken(*amount);
-                line.figure = figure;
-                line.unit = currency.to_string();
+    /// A line of the readings that share it.
+    fn new(measure: Measure, readings: &[&Reading], low: &Low) -> Self {
+        let mut line = Self::titled(measure, readings.first().map_or("", |reading| reading.text(Role::Holder)));
+        for reading in readings {
+            if reading.measure() == measure {
+                line.low = low.broken(reading);
+                line.figure = format::value(reading);
+                reading.text(Role::Unit).clone_into(&mut line.unit);
+            } else {
+                line.notes.push(note(reading));
             }
-            AmountKind::Active => line.notes.push(format!("active {figure} {currency}").trim_end().to_owned()),
-            AmountKind::Total => line.notes.push(format!("total {figure} {currency}").trim_end().to_owned()),
         }
+        line
     }
-    line
+
+    /// With what is known of its account.
+    fn with(mut self, account: &str, known: Option<&mut Known<'_>>) -> Self {
+        let Some(known) = known else { return self };
+        known.shown = true;
+        if !known.name.is_empty() && known.name != account {
+            (self.title, self.id) = (known.name.to_owned(), account.to_owned());
+        }
+        self.notes.splice(..0, known.notes.iter().cloned());
+        self.forbidden = known.alarm;
+        self
+    }
 }
 
-fn message_line(sms_type: &Label, area: &Label, available: f64, low: &Low) -> Line {
-    Line {
-        title: if area.is_empty() { "messages".to_owned() } else { area.to_string() },
-        figure: format::figure(available),
-        unit: sms_type.to_string(),
-        low: low.of_area(area).broken(available),
-        ..Line::default()
+/// A reading in a few words.
+fn note(reading: &Reading) -> String {
+    if reading.measure() == Measure::WalletInfo {
+        return wallet(reading);
     }
+    let words = format!("{} {} {}", reading.measure().definition().word, format::value(reading), reading.text(Role::Unit));
+    words.trim_end().to_owned()
 }
 
-fn wallet(wallet: &Wallet) -> String {
-    let (kind, holder, id) = match wallet.kind {
-        Some(kind @ WalletKind::Common) => (kind, "firm", &wallet.firm_id),
-        Some(kind @ WalletKind::Department) => (kind, "department", &wallet.department_id),
-        Some(kind @ WalletKind::Personal) => (kind, "contact", &wallet.contact_id),
-        None => return "wallet of unknown kind".to_owned(),
+/// Whose wallet it is, with the identifier that belongs to its kind.
+fn wallet(reading: &Reading) -> String {
+    let (holder, id) = match reading.text(Role::Content) {
+        "common" => ("firm", "firm_id"),
+        "department" => ("department", "department_id"),
+        "personal" => ("contact", "contact_id"),
+        _ => return "wallet of unknown kind".to_owned(),
     };
-    let of = if id.is_empty() { String::new() } else { format!(" of {holder} {id}") };
-    format!("{} wallet{of}", kind.as_str())
+    let id = reading.label(id).filter(|id| !id.is_empty());
+    let of = id.map(|id| format!(" of {holder} {id}")).unwrap_or_default();
+    format!("{} wallet{of}", reading.text(Role::Content))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Thresholds;
+    use crate::domain::{Figure, Limits, LowMetric, Quantity, Thresholds, Wallet, WalletKind};
 
-    fn amount(kind: AmountKind, account: &str, currency: &str, amount: f64) -> Reading {
-        Reading::Amount(Amount { kind, account: Label::new(account), currency: Label::new(currency), amount })
+    fn figure(number: f64) -> Figure {
+        Figure::new(number).expect("a finite number")
     }
 
     fn name(account: &str, name: &str) -> Reading {
-        Reading::AccountName { account: Label::new(account), name: Label::new(name) }
+        Reading::account_info(Label::new(account), Label::new(name))
     }
 
     fn told(lines: &[Line]) -> Vec<String> {
@@ -130,11 +146,11 @@ mod tests {
     #[test]
     fn everything_known_of_an_account_is_one_line() {
         let readings = [
-            amount(AmountKind::Available, "", "EUR", 900.0),
-            amount(AmountKind::Available, "A1", "EUR", 400.5),
-            amount(AmountKind::Available, "A1", "USD", 7.0),
-            amount(AmountKind::Active, "", "EUR", 250.0),
-            amount(AmountKind::Total, "", "EUR", 1150.0),
+            Reading::available_amount(Label::new(""), Label::new("EUR"), figure(900.0)),
+            Reading::available_amount(Label::new("A1"), Label::new("EUR"), figure(400.5)),
+            Reading::available_amount(Label::new("A1"), Label::new("USD"), figure(7.0)),
+            Reading::active_amount(Label::new(""), Label::new("EUR"), figure(250.0)),
+            Reading::total_amount(Label::new(""), Label::new("EUR"), figure(1150.0)),
             name("A1", "Магазин «Ромашка»"),
             name("A2", "A2"),
         ];
@@ -163,12 +179,12 @@ mod tests {
             (None, "wallet of unknown kind"),
         ];
         for (kind, words) in cases {
-            assert_eq!(wallet(&of(kind)), words);
+            assert_eq!(wallet(&Reading::wallet(of(kind))), words);
         }
         let readings = [
-            amount(AmountKind::Available, "4711", "ATIS", 3.0),
-            Reading::Wallet(of(None)),
-            Reading::OperationsForbidden { account: Label::new("4711"), forbidden: true },
+            Reading::available_amount(Label::new("4711"), Label::new("ATIS"), figure(3.0)),
+            Reading::wallet(of(None)),
+            Reading::operations_forbidden(Label::new("4711"), true),
         ];
         let found = lines(&readings, &Low::default());
         assert_eq!((told(&found), found[0].forbidden), (vec!["4711||wallet of unknown kind|3 ATIS".to_owned()], true));
@@ -176,9 +192,11 @@ mod tests {
 
     #[test]
     fn what_is_low_comes_first() {
-        let sms = |area: &str, available| Reading::Sms { sms_type: Label::new("sms"), area: Label::new(area), available };
-        let readings = [sms("a", f64::INFINITY), sms("b", 40.0), sms("c", 5.0), sms("d", 30.0)];
-        let low = Low { sms: Thresholds { warning: Some(50.0), critical: Some(10.0) }, ..Low::default() };
+        let sms = |area: &str, available| Reading::sms_available(Label::new("sms"), Label::new(area), available);
+        let limited = |area: &str, available| sms(area, Quantity::Limited(Figure::from(available)));
+        let readings = [sms("a", Quantity::Unlimited), limited("b", 40), limited("c", 5), limited("d", 30)];
+        let all = Thresholds { warning: Some(50.0), critical: Some(10.0) };
+        let low = Low::default().with(LowMetric::Sms, Limits { all, ..Limits::default() });
         let found = lines(&readings, &low);
         assert_eq!(told(&found), ["c|||5 sms", "b|||40 sms", "d|||30 sms", "a|||∞ sms"]);
         assert_eq!(found[0].low, Some((Severity::Critical, 10.0)));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{About, Identity};
-use crate::domain::{Amount, AmountKind, Answer, Label, Low, Reading, Reason, Thresholds};
+use crate::domain::{Answer, Figure, Label, Limits, Low, LowMetric, Reading, Reason, Thresholds};
 use crate::state::{Observer, Outcome, Store};
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +31,7 @@ fn add(store: &Store, name: &str) {
         provider: "stand-in",
         interval: Duration::from_secs(300),
         max_age: Duration::from_secs(3600),
-        low: Low { amount, ..Low::default() },
+        low: Low::default().with(LowMetric::Amount, Limits { all: amount, ..Limits::default() }),
         identity: Identity([0; 32]),
     };
     store.insert(SourceState::new(Arc::new(about)));
@@ -44,7 +44,7 @@ fn poll(store: &Store, name: &str, secs: u64, result: Result<Answer, Failure>) {
 
 fn money(amount: f64) -> Answer {
     let currency = Label::new("EUR");
-    Answer::new(vec![Reading::Amount(Amount { kind: AmountKind::Available, account: Label::default(), currency, amount })])
+    Answer::new(vec![Reading::available_amount(Label::default(), currency, Figure::new(amount).expect("a finite number"))])
 }
 
 /// The page at a moment, without its markup.
@@ -132,8 +132,8 @@ fn what_providers_say_is_text() {
     let store = store();
     add(&store, "ads");
     let evil = || Label::new("<script>'\"&");
-    let amount = Amount { kind: AmountKind::Available, account: evil(), currency: evil(), amount: 1.0 };
-    let readings = vec![Reading::Amount(amount), Reading::AccountName { account: evil(), name: Label::new("<b>Ромашка</b>") }];
+    let amount = Reading::available_amount(evil(), evil(), Figure::from(1));
+    let readings = vec![amount, Reading::account_info(evil(), Label::new("<b>Ромашка</b>"))];
     poll(&store, "ads", 0, Ok(Answer::new(readings)));
     poll(&store, "ads", 1, Err(Failure::new(Reason::Rejected, "</p><img src=x>")));
     let page = page(&store.snapshot(), at(2), "/a\"b");
@@ -149,7 +149,7 @@ fn two_hundred_accounts_take_the_whole_width() {
     add(&store, "ads");
     let account = |n: u32| {
         let account = Label::new(&format!("ACC{n:04}"));
-        Reading::Amount(Amount { kind: AmountKind::Available, account, currency: Label::default(), amount: 1e30 })
+        Reading::available_amount(account, Label::default(), Figure::new(1e30).expect("a finite number"))
     };
     poll(&store, "ads", 0, Ok(Answer::new((0..200).map(account).collect())));
     let page = page(&store.snapshot(), at(1), "/metrics");

@@ -22,8 +22,8 @@ pub const DAMAGED: &str = "balance-exporter.redb.damaged-";
 pub(super) const UNREAD: &str = "balance-exporter.redb.unread-";
 /// A file that was never finished.
 const UNFINISHED: &str = "balance-exporter.redb.new";
-/// The format of the records. A file of a higher one is left alone.
-pub(super) const FORMAT: u32 = 1;
+/// The format of the records. Lower ones are read, and become this one when they are written. A file of a higher one is left alone.
+pub(super) const FORMAT: u32 = 2;
 /// The states are in memory anyway.
 const CACHE: usize = 1024 * 1024;
 
@@ -104,7 +104,7 @@ impl Content {
         let format = meta.get("format").map_err(redb::Error::from)?;
         let format = format.and_then(|bytes| Some(u32::from_le_bytes(bytes.value().try_into().ok()?)));
         match format {
-            Some(FORMAT) => {}
+            Some(1..=FORMAT) => {}
             Some(newer) if newer > FORMAT => return Err(Refused::Newer(format!("format {newer}, this one writes {FORMAT}"))),
             _ => return Err(Refused::Damaged("it names no format of this program".to_owned())),
         }
@@ -179,7 +179,10 @@ impl Opened {
                 }
             }
             drop(sources);
-            writing.open_table(META)?.insert("failures", failures)?;
+            let mut meta = writing.open_table(META)?;
+            meta.insert("failures", failures)?;
+            meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
+            drop(meta);
             writing.commit()?;
             Ok(())
         });

@@ -1,7 +1,7 @@
 //! A source's state as bytes and back: what outlives the process, and how monotonic times become wall-clock times and again
 //! monotonic ones.
 
-use super::reading::Fact;
+use super::reading::Stored;
 use crate::domain::About;
 use crate::domain::{Failure, LONGEST_WAIT, Label, Reason};
 use crate::state::clock::Moment;
@@ -28,7 +28,7 @@ pub(super) struct Record {
     failing_since: Option<Wall>,
     last_success: Option<Wall>,
     next: Option<Wall>,
-    readings: Option<Vec<Fact>>,
+    readings: Option<Vec<Stored>>,
     sums: Vec<StoredSum>,
 }
 
@@ -96,7 +96,7 @@ impl Record {
             failing_since: state.failing_since.map(|since| Wall::at(since.instant, now)),
             last_success: state.last_success.map(Wall::of),
             next: next.map(|next| Wall::at(next, now)),
-            readings: state.kept.as_ref().map(|readings| readings.iter().map(Fact::from).collect()),
+            readings: state.kept.as_ref().map(|readings| readings.iter().map(Stored::from).collect()),
             sums: state.sums.iter().map(sum).collect(),
         }
     }
@@ -111,7 +111,7 @@ impl Record {
         state.failure = self.failure.map(|(name, detail)| Failure::new(reason(&name).unwrap_or(Reason::Internal), detail));
         state.failing_since = self.failing_since.filter(|_| state.failure.is_some()).map(|since| ago(since, now));
         state.last_success = self.last_success.and_then(Wall::time);
-        state.kept = self.readings.map(|facts| facts.into_iter().map(Into::into).collect());
+        state.kept = self.readings.map(|readings| readings.into_iter().filter_map(Stored::reading).collect());
         state.sums = Arc::new(self.sums.into_iter().map(StoredSum::key_and_sum).collect::<Sums>());
         state.next = due.map(|due| now.instant + due);
         state
@@ -175,7 +175,7 @@ fn ago(then: Wall, now: Moment) -> Moment {
 mod tests {
     use super::*;
     use crate::domain::Identity;
-    use crate::domain::{Amount, AmountKind, Low, Reading};
+    use crate::domain::{Figure, Low, Reading};
 
     /// A source after nine polls, of which two have timed out and one was refused, as versions have stored it that counted by source and reason.
     const OLD: &str = "09090909090909090909090909090909090909090909090909090909090909098080a0bbd29df1fa313c0009020774696d656f75740204617574\
@@ -206,8 +206,9 @@ mod tests {
         let state = old().state(about(), now);
         assert_eq!((state.polls, state.failures, state.failure), (9, 3, Some(Failure::new(Reason::Auth, "HTTP 401"))));
         assert_eq!(state.next, Some(now.instant + Duration::from_secs(40)));
-        let (kind, account, currency) = (AmountKind::Available, Label::new("A1"), Label::new("EUR"));
-        assert_eq!(state.kept.as_deref(), Some([Reading::Amount(Amount { kind, account, currency, amount: 5.5 })].as_slice()));
+        let amount = Figure::new(5.5).expect("a finite number");
+        let reading = Reading::available_amount(Label::new("A1"), Label::new("EUR"), amount);
+        assert_eq!(state.kept.as_deref(), Some([reading].as_slice()));
     }
 
     #[test]
