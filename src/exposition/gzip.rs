@@ -1,61 +1,56 @@
 //! A gzip stream in two parts: a long one that is compressed once for all scrapes, and a short one for each scrape.
 //!
-//! Deflate blocks that end on a byte can be laid end to end, and CRCs can be combined, so the long part is never compressed
-//! again just because the short one changed.
+//! Deflate blocks that end on a byte boundary can be concatenated, and CRCs can be combined. The long part is therefore compressed
+//! only when it changes itself.
 
 use bytes::Bytes;
-use crc32fast::Hasher;
-use flate2::{Compress, Compression, FlushCompress};
+use flate2::{Compress, Compression, Crc, FlushCompress};
 
-/// The fixed head: deflate, no name, no time, unknown system.
-const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+/// The gzip header: deflate, no name, no time, unknown system.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// The first part of a stream, which a second part must end.
+/// The first part of a stream; [`Opening::close`] completes it.
 #[derive(Debug)]
 pub(super) struct Opening {
-    /// The head and the compressed part.
+    /// The header and the compressed part.
     pub(super) bytes: Bytes,
-    sum: Hasher,
-    /// Of the plain text, modulo 2^32 as the format wants it.
-    length: u32,
+    /// CRC and length of the plain text.
+    crc: Crc,
 }
 
 impl Opening {
     pub(super) fn new(plain: &[u8]) -> Self {
-        let mut bytes = HEAD.to_vec();
+        let mut bytes = HEADER.to_vec();
         deflate(plain, FlushCompress::Sync, &mut bytes);
-        let mut sum = Hasher::new();
-        sum.update(plain);
-        Self { bytes: bytes.into(), sum, length: length(plain) }
+        let mut crc = Crc::new();
+        crc.update(plain);
+        Self { bytes: bytes.into(), crc }
     }
 
-    /// The compressed second part with the end of the stream.
+    /// The compressed second part and the trailer of the stream.
     pub(super) fn close(&self, plain: &[u8]) -> Bytes {
         let mut bytes = Vec::new();
         deflate(plain, FlushCompress::Finish, &mut bytes);
-        let mut sum = self.sum.clone();
-        sum.update(plain);
-        bytes.extend_from_slice(&sum.finalize().to_le_bytes());
-        bytes.extend_from_slice(&self.length.wrapping_add(length(plain)).to_le_bytes());
+        let mut crc = Crc::new();
+        crc.combine(&self.crc);
+        crc.update(plain);
+        bytes.extend_from_slice(&crc.sum().to_le_bytes());
+        // The format keeps the length modulo 2^32, and so does `Crc`.
+        bytes.extend_from_slice(&crc.amount().to_le_bytes());
         bytes.into()
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the format keeps the length modulo 2^32")]
-fn length(plain: &[u8]) -> u32 {
-    plain.len() as u32
-}
-
 fn deflate(plain: &[u8], flush: FlushCompress, out: &mut Vec<u8>) {
-    // Exposition text shrinks well even so, and a scrape waits for this.
+    // The fastest level: a scrape waits for it, and exposition text compresses well at any level.
     let mut compress = Compress::new(Compression::fast(), false);
     loop {
         let consumed = usize::try_from(compress.total_in()).unwrap_or(usize::MAX);
-        // One chunk of spare room at least: a flush is complete once the room was not used up.
+        // Never zero: a flush is complete once it leaves spare capacity.
         out.reserve((plain.len() - consumed) / 8 + 256);
         let spare = out.capacity() - out.len();
         let before = compress.total_out();
-        // Compressing into memory has no error but misuse, which the tests would show.
+        // Compression into memory fails only through misuse, which the tests would show.
         let status = compress.compress_vec(&plain[consumed..], out, flush);
         let written = usize::try_from(compress.total_out() - before).unwrap_or(usize::MAX);
         if !matches!(status, Ok(flate2::Status::Ok)) || (written < spare && compress.total_in() == plain.len() as u64) {
@@ -73,12 +68,12 @@ mod tests {
     fn unzip(parts: &[&[u8]]) -> Vec<u8> {
         let stream = parts.concat();
         let mut plain = Vec::new();
-        flate2::read::GzDecoder::new(&stream[..]).read_to_end(&mut plain).expect("one good gzip stream");
+        flate2::read::GzDecoder::new(&stream[..]).read_to_end(&mut plain).expect("a valid gzip stream");
         plain
     }
 
     #[test]
-    fn large_parts_are_whole() {
+    fn a_large_part_decompresses_completely() {
         let lines: Vec<_> = (0..200_000).map(|i| format!("balance{{account=\"{i}\"}} {}\n", i * 7919)).collect();
         let text = lines.concat();
         let opening = Opening::new(text.as_bytes());
@@ -89,7 +84,7 @@ mod tests {
     proptest! {
         #![proptest_config(crate::properties::config())]
         #[test]
-        fn two_parts_are_one_stream(first in proptest::collection::vec(any::<u8>(), 0..5000), second in proptest::collection::vec(any::<u8>(), 0..500)) {
+        fn two_parts_form_one_stream(first in proptest::collection::vec(any::<u8>(), 0..5000), second in proptest::collection::vec(any::<u8>(), 0..500)) {
             let opening = Opening::new(&first);
             prop_assert_eq!(unzip(&[&opening.bytes, &opening.close(&second)]), [first, second].concat());
         }
