@@ -95,7 +95,9 @@ impl Site {
     }
 
     fn status(&self) -> Response<Body> {
-        let page = status::page(&self.store.snapshot(), Moment::now(), &self.telemetry_path);
+        let Ok(page) = status::page(&self.store.snapshot(), Moment::now(), &self.telemetry_path) else {
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "the status page cannot be rendered\n");
+        };
         let mut response = response(StatusCode::OK, HTML, page.into(), Bytes::new());
         let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(status::CONTENT_SECURITY_POLICY));

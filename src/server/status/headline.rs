@@ -1,10 +1,10 @@
-//! How things stand, for one source and for all of them, in words. The texts need no escaping.
+//! The standing of a source, and the headline that sums up all of them.
 
 use super::lines::Line;
 use crate::domain::{Reason, Severity};
 use crate::state::SourceState;
 
-/// How a source stands, the worst first.
+/// How well a source is doing, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     Failing,
@@ -27,17 +27,27 @@ impl Standing {
         }
     }
 
-    /// Its sign, its words, and the classes of the section and of the words.
-    pub(super) const fn shown(self) -> (char, &'static str, &'static str, &'static str) {
-        match self {
+    /// How it is shown.
+    pub(super) const fn look(self) -> Look {
+        let (sign, words, section, colour) = match self {
             Self::Failing => ('✗', "failing", "failing", "bad"),
             Self::CriticallyLow => ('▼', "critically low", "critical", "bad"),
             Self::Low => ('▼', "low", "warning", "warn"),
             Self::Forbidden => ('✗', "operations forbidden", "warning", "warn"),
             Self::Waiting => ('…', "not polled yet", "waiting", "quiet"),
             Self::Fine => ('✓', "fine", "fine", "good"),
-        }
+        };
+        Look { sign, words, section, colour }
     }
+}
+
+/// How a standing is shown. `section` and `colour` are classes in `style.css`.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    pub(super) sign: char,
+    pub(super) words: &'static str,
+    pub(super) section: &'static str,
+    pub(super) colour: &'static str,
 }
 
 impl From<Severity> for Standing {
@@ -72,7 +82,7 @@ impl Tally {
         self.forbidden += count(&|line| line.forbidden);
     }
 
-    /// All of it in one sentence.
+    /// The counts in one sentence.
     pub(super) fn headline(self) -> String {
         let Self { sources, failing, waiting, low, critically_low, forbidden } = self;
         let mut parts = Vec::new();
@@ -101,12 +111,12 @@ impl Tally {
             });
         }
         let mut headline = parts.join(", ");
-        // Every part begins with ASCII.
+        // Every part begins with an ASCII letter.
         headline[..1].make_ascii_uppercase();
         headline
     }
 
-    /// The standing of the worst.
+    /// The standing of the worst source.
     pub(super) const fn worst(self) -> Standing {
         match self {
             Self { failing: 1.., .. } => Standing::Failing,
@@ -123,7 +133,7 @@ fn balances(count: usize) -> String {
     if count == 1 { "1 balance is".to_owned() } else { format!("{count} balances are") }
 }
 
-/// So many of all sources do something, in singular and plural.
+/// A clause about `count` of `sources` sources; the verb is given in singular and plural.
 fn of_all(count: usize, sources: usize, [one, several]: [&str; 2]) -> String {
     match (count, sources) {
         (1, 1) => format!("the only source {one}"),
@@ -134,7 +144,7 @@ fn of_all(count: usize, sources: usize, [one, several]: [&str; 2]) -> String {
     }
 }
 
-/// What a reason means, for somebody who meets it for the first time.
+/// What a reason means, for readers who do not know the term.
 pub(super) const fn meaning(reason: Reason) -> &'static str {
     match reason {
         Reason::Dns => "the host name could not be resolved",
@@ -161,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_headline_says_what_is_wrong_and_else_that_all_is_fine() {
+    fn the_headline_names_the_problems_or_says_that_all_is_fine() {
         let none = Tally::default();
         let three = Tally { sources: 3, ..none };
         let one = Tally { sources: 1, ..none };
@@ -187,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_colours_the_headline() {
+    fn the_worst_standing_colours_the_headline() {
         let three = Tally { sources: 3, waiting: 1, ..Tally::default() };
         assert_eq!(three.worst(), Standing::Waiting);
         assert_eq!(Tally { low: 1, ..three }.worst(), Standing::Low);

@@ -1,9 +1,9 @@
-//! The page's one style, and the policy that lets a browser use it and nothing else.
+//! The style sheet of the page, and the Content-Security-Policy that allows it and nothing else.
 
-/// What stands in the `style` element, to the byte.
+/// The exact contents of the `style` element.
 pub(super) const STYLE: &str = include_str!("style.css");
 
-/// Nothing is loaded from anywhere and nothing runs. The style is known by its hash, so that no other can be slipped in.
+/// Forbids scripts and every external resource. The style sheet is allowed by its hash, so that an injected one is ignored.
 pub(in crate::server) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
 style-src 'sha256-hXofwa3oJZS1JRfFAND2tQzz+j73xWewWjlkWFzeUKk='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -13,7 +13,7 @@ mod tests {
     use base64::Engine;
 
     #[test]
-    fn the_policy_allows_this_style_and_no_other() {
+    fn the_policy_allows_only_this_style_sheet() {
         let digest = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
         let hash = base64::engine::general_purpose::STANDARD.encode(digest);
         assert!(CONTENT_SECURITY_POLICY.contains(&format!("style-src 'sha256-{hash}';")), "the style's hash is sha256-{hash}");
@@ -21,7 +21,7 @@ mod tests {
     }
 
     #[test]
-    fn the_style_loads_nothing_and_does_not_end_its_element() {
+    fn the_style_sheet_loads_nothing_and_does_not_close_its_element() {
         for forbidden in ["url(", "@import", "<", "image("] {
             assert!(!STYLE.contains(forbidden), "{forbidden}");
         }

@@ -1,27 +1,26 @@
-//! The page of made-up states at made-up moments.
+//! The page for given states at given moments.
 
 use super::*;
-use crate::domain::{About, Identity};
-use crate::domain::{Answer, Figure, Label, Limits, Low, LowMetric, Reading, Reason, Thresholds};
+use crate::domain::{About, Answer, Failure, Figure, Identity, Label, Limits, Low, LowMetric, Reading, Reason, Thresholds};
 use crate::state::{Observer, Outcome, Store};
 use std::time::{Duration, SystemTime};
 
-struct Nobody;
+struct Unobserved;
 
-impl Observer for Nobody {
+impl Observer for Unobserved {
     fn changed(&self, _: &SourceState) {}
     fn removed(&self, _: &str) {}
 }
 
 fn store() -> Store {
-    Store::new(Arc::new(Nobody))
+    Store::new(Arc::new(Unobserved))
 }
 
-/// So many seconds after the beginning of the tests' time.
+/// A moment this many seconds after the epoch.
 fn at(secs: u64) -> Moment {
-    static BEGINNING: std::sync::LazyLock<tokio::time::Instant> = std::sync::LazyLock::new(tokio::time::Instant::now);
+    static START: std::sync::LazyLock<tokio::time::Instant> = std::sync::LazyLock::new(tokio::time::Instant::now);
     let passed = Duration::from_secs(secs);
-    Moment { instant: *BEGINNING + passed, wall: SystemTime::UNIX_EPOCH + passed }
+    Moment { instant: *START + passed, wall: SystemTime::UNIX_EPOCH + passed }
 }
 
 fn add(store: &Store, name: &str) {
@@ -47,9 +46,9 @@ fn money(amount: f64) -> Answer {
     Answer::new(vec![Reading::available_amount(Label::default(), currency, Figure::new(amount).expect("a finite number"))])
 }
 
-/// The page at a moment, without its markup.
+/// The text of the page at a moment, without its markup.
 fn shown(store: &Store, secs: u64) -> String {
-    let page = page(&store.snapshot(), at(secs), "/metrics");
+    let page = page(&store.snapshot(), at(secs), "/metrics").expect("a page");
     let (_, body) = page.split_once("<body>").expect("a body");
     let mut tag = false;
     let text: String = body
@@ -70,12 +69,12 @@ fn holds(page: &str, wanted: &[&str]) {
 }
 
 #[test]
-fn without_sources_it_says_so() {
+fn without_sources_the_page_suggests_to_add_one() {
     holds(&shown(&store(), 0), &["No sources are configured", "Add a source"]);
 }
 
 #[test]
-fn a_source_that_was_never_polled_says_so() {
+fn a_source_that_was_never_polled_is_shown_as_such() {
     let store = store();
     add(&store, "ads");
     holds(&shown(&store, 0), &["No source was polled yet", "… not polled yet", "next poll not scheduled"]);
@@ -97,7 +96,7 @@ fn a_fine_source_shows_its_figure_and_its_age() {
 }
 
 #[test]
-fn a_failing_source_says_why_and_what_becomes_of_its_readings() {
+fn a_failing_source_shows_its_reason_and_when_its_readings_expire() {
     let store = store();
     add(&store, "ads");
     poll(&store, "ads", 0, Err(Failure::new(Reason::Auth, "HTTP 401")));
@@ -113,7 +112,7 @@ fn a_failing_source_says_why_and_what_becomes_of_its_readings() {
 }
 
 #[test]
-fn the_worst_comes_first() {
+fn the_worst_source_comes_first() {
     let store = store();
     for name in ["a-fine", "b-low", "c-waiting", "d-failing"] {
         add(&store, name);
@@ -128,23 +127,23 @@ fn the_worst_comes_first() {
 }
 
 #[test]
-fn what_providers_say_is_text() {
+fn texts_of_providers_are_escaped() {
     let store = store();
     add(&store, "ads");
-    let evil = || Label::new("<script>'\"&");
-    let amount = Reading::available_amount(evil(), evil(), Figure::from(1));
-    let readings = vec![amount, Reading::account_info(evil(), Label::new("<b>Ромашка</b>"))];
+    let hostile = || Label::new("<script>'\"&");
+    let amount = Reading::available_amount(hostile(), hostile(), Figure::from(1));
+    let readings = vec![amount, Reading::account_info(hostile(), Label::new("<b>Ромашка</b>"))];
     poll(&store, "ads", 0, Ok(Answer::new(readings)));
     poll(&store, "ads", 1, Err(Failure::new(Reason::Rejected, "</p><img src=x>")));
-    let page = page(&store.snapshot(), at(2), "/a\"b");
+    let page = page(&store.snapshot(), at(2), "/a\"b").expect("a page");
     for raw in ["<script", "<b>", "<img", "</p><img", "/a\"b"] {
         assert!(!page.contains(raw), "{raw}: {page}");
     }
-    holds(&page, &["&lt;b&gt;Ромашка&lt;/b&gt;", "&lt;/p&gt;&lt;img src=x&gt;", "&lt;script&gt;&#39;&quot;&amp;"]);
+    holds(&page, &["&#60;b&#62;Ромашка&#60;/b&#62;", "&#60;/p&#62;&#60;img src=x&#62;", "&#60;script&#62;&#39;&#34;&#38;"]);
 }
 
 #[test]
-fn two_hundred_accounts_take_the_whole_width() {
+fn two_hundred_accounts_take_the_full_width() {
     let store = store();
     add(&store, "ads");
     let account = |n: u32| {
@@ -152,6 +151,6 @@ fn two_hundred_accounts_take_the_whole_width() {
         Reading::available_amount(account, Label::default(), Figure::new(1e30).expect("a finite number"))
     };
     poll(&store, "ads", 0, Ok(Answer::new((0..200).map(account).collect())));
-    let page = page(&store.snapshot(), at(1), "/metrics");
+    let page = page(&store.snapshot(), at(1), "/metrics").expect("a page");
     assert_eq!((page.matches("<dt>").count(), page.matches("class=\"fine many\"").count()), (200, 1));
 }
