@@ -193,6 +193,16 @@ measures! {
         low: None,
         tag: 7,
     }
+    /// How far below zero the available amount may fall.
+    CreditLimitAmount = credit_limit_amount(account: Holder, currency: Unit) -> Amount {
+        metric: "balance_credit_limit_amount",
+        help: "How far below zero the available amount may fall, as last polled.",
+        word: "credit limit",
+        subject: "credit limit of account {account} in {currency}",
+        shown: Shown::Beside(Measure::AvailableAmount),
+        low: None,
+        tag: 8,
+    }
 }
 
 impl Measure {

@@ -1,7 +1,8 @@
 //! The scheduler over days, under a clock that jumps from one event to the next.
 
 use crate::simulated::{BEGINNING, Times, World, amount, failed, good, source};
-use balance_exporter::domain::{Answer, Failure, Figure, Label, Reading, Reason, RetryAfter};
+use balance_exporter::domain::{Answer, Failure, Figure, Label, Low, Reading, Reason, RetryAfter};
+use balance_exporter::format::row;
 use futures_util::FutureExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -229,4 +230,24 @@ async fn an_answer_replaces_the_one_before_whole() {
     assert_eq!(accounts(&world), [true, true, false]);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(accounts(&world), [false, true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credit_limit_is_shown_beside_the_amount_that_it_is_for() {
+    let credit = Reading::credit_limit_amount(Label::new("A"), Label::new("EUR"), Figure::from(500));
+    let row = row(&credit, &Low::default());
+    assert_eq!((row.what, &*row.of, &*row.figure, &*row.unit, row.low), ("credit limit", "A", "500", "EUR", None));
+    let script = move |_| {
+        let available = Reading::available_amount(Label::new("A"), Label::new("EUR"), Figure::from(-20));
+        std::future::ready(Ok(Answer::new(vec![credit.clone(), available]))).boxed()
+    };
+    let world = World::of(vec![source("a", 60, script)]).await;
+    sleep(Duration::from_secs(1)).await;
+    let metrics = world.metrics();
+    let labels = "{provider=\"scripted\",source=\"a\",account=\"A\",currency=\"EUR\"}";
+    let family = format!(
+        "# HELP balance_credit_limit_amount How far below zero the available amount may fall, as last polled.\n\
+         # TYPE balance_credit_limit_amount gauge\nbalance_credit_limit_amount{labels} 500\n"
+    );
+    assert!(metrics.contains(&family) && metrics.contains(&format!("balance_available_amount{labels} -20\n")), "{metrics}");
 }
