@@ -1,13 +1,13 @@
-//! Figures, times, durations and readings as people read them.
+//! Formats figures, times, durations and readings for people.
 
 use crate::domain::{Low, Quantity, Reading, Role, Severity, Value, ValueKind};
 use std::time::{Duration, SystemTime};
 
-/// A figure with its thousands grouped and at most two decimals where it is one or more: `1,234.56`.
+/// Groups thousands. Rounds to two decimals unless the figure is below one: `1,234.56`, `0.004`.
 #[must_use]
 pub fn figure(value: f64) -> String {
     let value = value + 0.0;
-    // Rounding a small balance to 0.00 would say that it is empty.
+    // A small balance rounded to 0.00 would look empty.
     let text = if value.fract() == 0.0 || value.abs() < 1.0 { value.to_string() } else { format!("{value:.2}") };
     let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
     let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
@@ -39,10 +39,10 @@ pub fn time(at: SystemTime) -> String {
     text.replacen('T', " ", 1).replace('Z', " UTC")
 }
 
-/// A reading as a row of a table. The texts are not escaped.
+/// A row of a table. The texts are not escaped.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
-    /// What was read.
+    /// The word for the measure.
     pub what: &'static str,
     /// The account or the area; empty for the source itself.
     pub of: String,
@@ -54,7 +54,7 @@ pub struct Row {
     pub low: Option<Severity>,
 }
 
-/// What is said of a low figure.
+/// The mark of a low figure.
 #[must_use]
 pub const fn low_mark(severity: Severity) -> &'static str {
     match severity {
@@ -63,7 +63,7 @@ pub const fn low_mark(severity: Severity) -> &'static str {
     }
 }
 
-/// Makes a row of a reading.
+/// A reading as a row of a table.
 #[must_use]
 pub fn row(reading: &Reading, low: &Low) -> Row {
     Row {
@@ -75,7 +75,7 @@ pub fn row(reading: &Reading, low: &Low) -> Row {
     }
 }
 
-/// The value of a reading without its unit: a figure, `∞` where it is unlimited, a word, a time, or the text that was read.
+/// The value of a reading without its unit: a figure, `∞` for unlimited, a word, a time, or the text that was read.
 #[must_use]
 pub fn value(reading: &Reading) -> String {
     let kind = reading.measure().definition().value;
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_grouped_and_never_rounded_to_nothing() {
+    fn figures_are_grouped_and_never_rounded_to_zero() {
         let cases = [
             (0.0, "0"),
             (-0.0, "0"),

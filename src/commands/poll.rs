@@ -1,4 +1,4 @@
-//! `poll`: each source once, then a table, JSON or the metrics.
+//! `poll`: polls each source once and prints a table, JSON or the metrics.
 
 use super::{Failed, block_on, load, print};
 use crate::commands::cli::{Options, Output};
@@ -16,10 +16,10 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Sources that are polled at a time.
+/// How many sources are polled concurrently.
 const AT_A_TIME: usize = 50;
 
-/// How the poll of one source went.
+/// The outcome of polling one source.
 struct Polled {
     about: About,
     ended: Moment,
@@ -45,7 +45,7 @@ pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result
     if failed.is_empty() { Ok(()) } else { Err(Failed::other(format!("failed: {}", failed.join(", ")))) }
 }
 
-/// Logs what was odd about an answer.
+/// Logs the remarks on an answer and the thresholds that apply to nothing.
 fn warn(Polled { about, result, .. }: &Polled) {
     let Ok(answer) = result else { return };
     let source = &*about.name;
@@ -57,7 +57,7 @@ fn warn(Polled { about, result, .. }: &Polled) {
     }
 }
 
-/// Polls every source once. The order stays.
+/// Polls every source once. The outcomes are in the order of the sources.
 async fn poll_all(sources: Vec<Ready>) -> Vec<Polled> {
     let mut progress = Progress::of(sources.len());
     let polls = sources.into_iter().enumerate().map(|(i, Ready { about, target, .. })| async move {
@@ -77,7 +77,7 @@ async fn poll_all(sources: Vec<Ready>) -> Vec<Polled> {
     polled.into_iter().map(|(_, polled)| polled).collect()
 }
 
-/// A line on the terminal that says how far it is; nothing where standard error is not a terminal.
+/// A progress line on standard error; nothing where that is not a terminal.
 struct Progress {
     total: usize,
     shown: bool,
@@ -131,7 +131,7 @@ fn table(polled: &[Polled]) -> String {
     table + &failures.concat()
 }
 
-/// Columns as wide as their widest cell; the figures stand to the right.
+/// Pads columns to their widest cell. Figures are aligned to the right.
 fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     const FIGURE: usize = 4;
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
@@ -177,7 +177,7 @@ fn reading_json(reading: &Reading) -> Json {
         Value::Amount(figure) | Value::Count(Quantity::Limited(figure)) => figure.get().into(),
         Value::Flag(flag) => flag.into(),
         Value::Time(time) => time.seconds().into(),
-        // JSON has no infinity, so an unlimited count is null and says so.
+        // JSON has no infinity: an unlimited count is null, with `unlimited` beside it.
         Value::Count(Quantity::Unlimited) | Value::Info => Json::Null,
     };
     object.extend(measure.definition().value.key().map(|key| (key.to_owned(), value)));

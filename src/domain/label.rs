@@ -1,12 +1,12 @@
-//! Text that is fit to be a label value.
+//! Text that is safe as a label value.
 
 use std::borrow::Borrow;
 use std::fmt;
 
 /// A text from a provider or the configuration, cleaned so that it can be a label value.
 ///
-/// Surrounding white space is gone (a gateway of this family really answers `"МТС "`), and control characters have become
-/// spaces: one raw NUL would make Prometheus refuse the whole scrape. Two texts that look alike are therefore equal.
+/// Surrounding white space is trimmed (MySMPP answers `"МТС "`), so that two texts that look the same are equal. Control characters
+/// become spaces: one raw NUL makes Prometheus reject the whole scrape.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(Box<str>);
 
@@ -18,9 +18,9 @@ impl Label {
         Self(spaced.trim().into())
     }
 
-    /// A currency code: upper case, with `RUR`, the rouble before 1998 that gateways still write, as `RUB`.
+    /// A currency code in upper case. `RUR`, the code of the rouble until 1998 that some gateways still send, becomes `RUB`.
     ///
-    /// The code need not be in ISO 4217: `USDT`, `STAR`, `TON` and `ATIS` are real answers.
+    /// Codes outside ISO 4217 are accepted: providers answer `USDT`, `STAR`, `TON` and `ATIS`.
     #[must_use]
     pub fn currency(code: &str) -> Self {
         let code = Self::new(&code.to_uppercase());
@@ -33,14 +33,14 @@ impl Label {
         &self.0
     }
 
-    /// Whether nothing is left of the text.
+    /// Whether the cleaned text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-// Labels are equal and ordered as their texts are, so a map of labels can be searched by a text.
+// Lawful because labels compare as their texts do. Lets a map of labels be searched by a text.
 impl Borrow<str> for Label {
     fn borrow(&self) -> &str {
         &self.0

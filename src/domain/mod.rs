@@ -1,7 +1,7 @@
-//! The words the rest of the program speaks: readings, reasons, thresholds.
+//! The vocabulary of the program: measures, readings, reasons, thresholds.
 //!
-//! Everything here is plain data. This module imports nothing but `std`; configuration, providers, store and exposition
-//! meet in it and nowhere else.
+//! Everything here is plain data. This module imports only `std`. Configuration, providers, state and exposition depend on it and not
+//! on each other.
 
 mod label;
 mod measure;

@@ -1,4 +1,4 @@
-//! What a poll found out.
+//! Readings, and the answer of a poll that consists of them.
 
 use super::{Label, Measure, Role, Value};
 use std::cmp::Ordering;
@@ -14,12 +14,12 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// For the constructors, which hold the labels and the value to the table.
+    /// Unchecked: the generated constructors take the labels and the kind of value that the table names.
     pub(super) const fn made(measure: Measure, labels: Box<[Label]>, value: Value) -> Self {
         Self { measure, labels, value }
     }
 
-    /// A reading from its parts; none where the measure has other labels or another kind of value.
+    /// A reading from stored parts; none where the labels or the kind of value do not fit the measure.
     #[must_use]
     pub fn from_parts(measure: Measure, labels: Box<[Label]>, value: Value) -> Option<Self> {
         let row = measure.definition();
@@ -43,7 +43,7 @@ impl Reading {
         self.measure.definition().labels.iter().zip(&self.labels).map(|((name, role), label)| (*name, *role, label))
     }
 
-    /// Every text in the reading that can come from the provider.
+    /// The labels, to mask them: any of them can be a text from the provider.
     pub fn labels_mut(&mut self) -> &mut [Label] {
         &mut self.labels
     }
@@ -54,7 +54,7 @@ impl Reading {
         self.labels().find(|(found, ..)| *found == name).map(|(.., label)| label)
     }
 
-    /// The label that is for this, empty where the measure has none.
+    /// The label with this role; empty where the measure has none.
     #[must_use]
     pub fn text(&self, role: Role) -> &str {
         self.labels().find(|(_, found, _)| *found == role).map_or("", |(.., label)| label.as_str())
@@ -65,12 +65,12 @@ impl Reading {
         self.labels().filter(|(_, role, _)| role.identifies()).map(|(.., label)| label)
     }
 
-    /// By measure, then by the identifying labels. Equal readings state the same fact.
+    /// Compares by measure, then by identifying labels. Equal readings state the same fact.
     fn order(&self, other: &Self) -> Ordering {
         self.measure.cmp(&other.measure).then_with(|| self.identity().cmp(other.identity()))
     }
 
-    /// The reading without its value, for people.
+    /// The reading without its value, for messages.
     fn subject(&self) -> String {
         let mut subject = self.measure.definition().subject.to_owned();
         for (name, _, label) in self.labels() {
@@ -80,17 +80,17 @@ impl Reading {
     }
 }
 
-/// The whole outcome of a good poll.
+/// The outcome of a good poll.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
-    /// In a stable order, each fact once.
+    /// Sorted; each fact once.
     pub readings: Vec<Reading>,
-    /// What was odd but not wrong, for the log. Each is one line, and none replaces another.
+    /// What was odd but not wrong. Each is one line of the log.
     pub remarks: Vec<String>,
 }
 
 impl Answer {
-    /// Sorts `readings` and keeps the first of those that state the same fact, with one remark however many there are.
+    /// Sorts and deduplicates: of readings that state the same fact the first stays. One remark covers all duplicates.
     #[must_use]
     pub fn new(readings: Vec<Reading>) -> Self {
         let mut answer = Self { readings, remarks: Vec::new() };
@@ -98,11 +98,11 @@ impl Answer {
         answer
     }
 
-    /// Does what [`Answer::new`] does, again, after labels were changed. What was remarked before stays.
+    /// Sorts and deduplicates again after labels have changed. Earlier remarks stay.
     pub fn settle(&mut self) {
         let mut dropped = 0;
         let mut first_dropped = None;
-        // The sort is stable, so the first of two readings of one fact stays first.
+        // A stable sort keeps the first of the duplicates first.
         self.readings.sort_by(Reading::order);
         self.readings.dedup_by(|later, first| {
             let same = later.order(first).is_eq();

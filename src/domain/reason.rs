@@ -24,63 +24,63 @@ macro_rules! reasons {
 reasons! {
     /// The host name could not be resolved.
     Dns = "dns",
-    /// No connection, or one that broke.
+    /// The connection failed or broke.
     Connect = "connect",
-    /// No trusted TLS session.
+    /// No trusted TLS session could be made.
     Tls = "tls",
     /// One HTTP call took longer than the source's timeout.
     Timeout = "timeout",
     /// The credentials are wrong or have expired.
     Auth = "auth",
-    /// The credentials are right, the permission is missing.
+    /// The credentials are right but lack the permission.
     Forbidden = "forbidden",
     /// The provider has blocked the account.
     Blocked = "blocked",
-    /// The provider wants to be paid first.
+    /// The provider demands payment.
     PaymentRequired = "payment_required",
-    /// There is no such address or account.
+    /// The address or the account does not exist.
     NotFound = "not_found",
     /// Too many requests.
     RateLimited = "rate_limited",
-    /// The provider refuses the request for another cause.
+    /// The provider refuses the request for another reason.
     Rejected = "rejected",
-    /// A fault on the provider's side.
+    /// An error on the provider's side.
     Server = "server",
     /// A redirect that is not followed.
     Redirect = "redirect",
     /// A body over 1 MiB after decompression.
     TooLarge = "too_large",
-    /// An unreadable or incomplete answer.
+    /// An answer that is unreadable or incomplete.
     Decode = "decode",
-    /// A fault of this program.
+    /// A bug in this program.
     Internal = "internal",
 }
 
-/// No `Retry-After` is honoured for longer, and no refusal puts a short interval off for longer.
+/// The upper bound of a `Retry-After`, and of the backoff after refusals where the interval is shorter.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// When a provider asks to be polled again, in the two forms of the `Retry-After` header.
+/// When a provider asks for the next poll: the two forms of the `Retry-After` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// After this time, counted from the answer.
+    /// This long after the answer.
     Delay(Duration),
-    /// At this time of the wall clock.
+    /// At this wall-clock time.
     At(SystemTime),
 }
 
 /// A failed poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What callers branch on and count.
+    /// What callers match on and count.
     pub reason: Reason,
-    /// For people. It may quote the provider, so it is masked and cut before it is shown anywhere.
+    /// For people. It may quote the provider, so it is masked and truncated before it is shown.
     pub detail: String,
-    /// The provider's wish, where it stated one.
+    /// When the provider asks for the next poll; absent where it does not.
     pub retry_after: Option<RetryAfter>,
 }
 
 impl Failure {
-    /// A failure without a wish for the next poll.
+    /// A failure without `retry_after`.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into(), retry_after: None }
     }

@@ -1,14 +1,14 @@
-//! Thresholds: below which figure a balance is low.
+//! Thresholds: the figure below which a balance is low.
 
 use super::{Label, Reading, Role};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How urgent it is when a figure falls below a threshold.
+/// How urgent a low balance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Somebody should look.
+    /// Look into it soon.
     Warning,
-    /// Somebody must act.
+    /// Act now.
     Critical,
 }
 
@@ -33,7 +33,7 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// These thresholds where they are set, the other's where they are not.
+    /// These thresholds, with those of `other` for severities that are not set.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self { warning: self.warning.or(other.warning), critical: self.critical.or(other.critical) }
@@ -46,10 +46,10 @@ impl Thresholds {
             .filter_map(|(severity, figure)| Some((severity, figure?)))
     }
 
-    /// The most urgent of the thresholds that `figure` is below.
+    /// The most urgent threshold that `figure` is below.
     #[must_use]
     pub fn broken(self, figure: f64) -> Option<(Severity, f64)> {
-        // Warning comes first, so the last one is the most urgent.
+        // `iter` puts critical last.
         self.iter().filter(|(_, threshold)| figure < *threshold).last()
     }
 }
@@ -63,15 +63,15 @@ pub struct LowDefinition {
     pub help: &'static str,
     /// The key below `low` for all readings, if there is one.
     all: Option<&'static str>,
-    /// The key below `low` for single ones, by name.
+    /// The key below `low` for single accounts or areas, by name.
     named: &'static str,
-    /// The label that is named below that key.
+    /// The label whose values are the names below that key.
     by: Role,
 }
 
 macro_rules! low_metrics {
     ($($(#[$doc:meta])* $low:ident { $($column:ident: $cell:expr,)* })*) => {
-        /// Which readings thresholds are for. Each has a metric of its own.
+        /// Which readings the thresholds are for. Each has a metric of its own.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum LowMetric { $($(#[$doc])* $low,)* }
 
@@ -112,7 +112,7 @@ low_metrics! {
 pub struct Limits {
     /// For every reading.
     pub all: Thresholds,
-    /// For single accounts or areas, severity by severity before `all`.
+    /// For single accounts or areas. Each severity overrides that of `all`.
     pub named: BTreeMap<Label, Thresholds>,
 }
 
@@ -121,7 +121,7 @@ pub struct Limits {
 pub struct Low([Limits; LowMetric::ALL.len()]);
 
 impl Low {
-    /// These thresholds, with others for one metric.
+    /// Replaces the thresholds for one metric.
     #[must_use]
     pub fn with(mut self, metric: LowMetric, limits: Limits) -> Self {
         self.0[metric as usize] = limits;
@@ -134,7 +134,7 @@ impl Low {
         &self.0[metric as usize]
     }
 
-    /// The thresholds that apply to a reading: none to one that is not compared.
+    /// The thresholds that apply to a reading; none where its measure has no [`LowMetric`].
     #[must_use]
     pub fn of(&self, reading: &Reading) -> Thresholds {
         let Some(metric) = reading.measure().definition().low else { return Thresholds::default() };
@@ -142,14 +142,14 @@ impl Low {
         limits.named.get(reading.text(metric.definition().by)).copied().unwrap_or_default().or(limits.all)
     }
 
-    /// The most urgent of the thresholds that a reading is below.
+    /// The most urgent threshold that the reading is below.
     #[must_use]
     pub fn broken(&self, reading: &Reading) -> Option<(Severity, f64)> {
         self.of(reading).broken(reading.value().figure()?.get())
     }
 
-    /// The keys of these thresholds that apply to none of `readings`, as written in the configuration. Most are typos, and each
-    /// is an alert that would never fire.
+    /// The keys of thresholds that apply to none of `readings`, as written in the configuration. Most are typos; each is an alert that
+    /// never fires.
     #[must_use]
     pub fn unmatched(&self, readings: &[Reading]) -> BTreeSet<String> {
         let mut unmatched = BTreeSet::new();

@@ -1,10 +1,10 @@
-//! The families of the page, in its order: the measures, their thresholds, and what is known of each source.
+//! The metric families in the order of the page: measures, thresholds, then the health and counters of the sources.
 
 use crate::domain::{LowMetric, Measure};
 
 macro_rules! families {
     ($($family:ident, $name:literal, $kind:literal, $help:literal;)*) => {
-        /// What is known of a source as long as it is configured.
+        /// A family whose series exist as long as the source is configured.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(super) enum OfSource { $($family,)* }
 
@@ -41,11 +41,11 @@ families! {
 /// A metric family of the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
-    /// A kind of reading. Its series go when the readings are too old, and so do those of thresholds.
+    /// A kind of reading.
     Measure(Measure),
     /// The thresholds of readings.
     Low(LowMetric),
-    /// What stays as long as the source.
+    /// Health and counters.
     OfSource(OfSource),
 }
 
@@ -64,7 +64,7 @@ impl Family {
         measures.into_iter().chain(low).chain(OfSource::ALL.map(Self::OfSource))
     }
 
-    /// Its place on the page, below [`Family::COUNT`].
+    /// Its position on the page, less than [`Family::COUNT`].
     pub(super) const fn index(self) -> usize {
         match self {
             Self::Measure(measure) => measure as usize,
@@ -81,7 +81,7 @@ impl Family {
         }
     }
 
-    /// Whether its series live no longer than the readings.
+    /// Whether its series disappear when the readings expire.
     pub(super) const fn expires(self) -> bool {
         matches!(self, Self::Measure(_) | Self::Low(_))
     }

@@ -1,6 +1,6 @@
 //! The page that Prometheus reads. Each source's lines are rendered when a poll ends; a scrape only copies them.
 //!
-//! It sees the store's states and the domain, and knows no provider.
+//! It depends on the states of the sources and on the domain, and knows no provider.
 
 mod family;
 mod gzip;
@@ -20,19 +20,19 @@ use tokio::time::Instant;
 
 pub use own::REVISION;
 
-/// The media type of the page.
+/// The content type of the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A page in two parts to be sent one after the other: the balances, shared by all scrapes, and what is of this moment.
+/// A page in two parts, to be sent one after the other.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Shared, not copied.
+    /// The metrics of the sources, shared by all scrapes until one of them changes.
     pub balances: Bytes,
-    /// Of this scrape alone.
+    /// The program's own metrics, gathered for this scrape.
     pub own: Bytes,
 }
 
-/// All sources' lines, and the page made of them.
+/// The rendered lines of all sources and the page assembled from them.
 pub struct Exposition {
     board: Mutex<Board>,
     own: Own,
@@ -41,15 +41,15 @@ pub struct Exposition {
 #[derive(Default)]
 struct Board {
     sources: BTreeMap<Arc<str>, Arc<Rendered>>,
-    /// Rises with each change.
+    /// Incremented with each change.
     version: u64,
     page: Option<Arc<Balances>>,
 }
 
-/// The balances' part of a page.
+/// The metrics of all sources, ready to send.
 struct Balances {
     version: u64,
-    /// When some readings on it become too old.
+    /// When the first of its readings expire.
     valid_until: Option<Instant>,
     plain: Bytes,
     gzip: OnceLock<gzip::Opening>,
@@ -59,7 +59,7 @@ impl Exposition {
     /// An empty page. `loaded` is when the running configuration was read.
     ///
     /// # Errors
-    /// When the program's own metrics contradict each other.
+    /// When the program's own metrics conflict in name or labels.
     pub fn new(loaded: SystemTime) -> Result<Self, prometheus::Error> {
         Ok(Self { board: Mutex::default(), own: Own::new(loaded)? })
     }
@@ -78,15 +78,15 @@ impl Exposition {
         Page { balances: opening.bytes.clone(), own: opening.close(self.own.text().as_bytes()) }
     }
 
-    /// Notes when the configuration was loaded again; absent a time, it was refused and the one before stays.
+    /// Records a reload of the configuration; none where it was refused and the running one stays.
     pub fn reloaded(&self, loaded: Option<SystemTime>) {
         self.own.reloaded(loaded);
     }
 
-    /// Shows from now on how the storage does.
+    /// Adds the metrics of the storage.
     ///
     /// # Errors
-    /// When the program's own metrics contradict each other.
+    /// When the program's own metrics conflict in name or labels.
     pub fn watch_storage(&self, health: Arc<Health>) -> Result<(), prometheus::Error> {
         self.own.watch_storage(health)
     }
@@ -94,12 +94,12 @@ impl Exposition {
     fn balances(&self, now: Instant) -> Arc<Balances> {
         let (sources, version) = {
             let board = self.lock();
-            if let Some(page) = board.page.as_ref().filter(|page| page.is_good(board.version, now)) {
+            if let Some(page) = board.page.as_ref().filter(|page| page.is_current(board.version, now)) {
                 return page.clone();
             }
             (board.sources.values().cloned().collect::<Vec<_>>(), board.version)
         };
-        // Copied outside the lock: polls that end meanwhile do not wait.
+        // Assembled outside the lock, so that polls that end meanwhile do not wait.
         let page = Arc::new(Balances::copy(&sources, version, now));
         self.lock().page = Some(page.clone());
         page
@@ -116,23 +116,23 @@ impl Observer for Exposition {
         let mut board = self.lock();
         board.sources.insert(state.about.name.clone(), rendered);
         board.version += 1;
-        self.own.polls(board.sources.len());
+        self.own.set_sources(board.sources.len());
     }
 
     fn failed(&self, failures: &Failures) {
-        self.own.failed(failures);
+        self.own.set_failures(failures);
     }
 
     fn removed(&self, name: &str) {
         let mut board = self.lock();
         board.sources.remove(name);
         board.version += 1;
-        self.own.polls(board.sources.len());
+        self.own.set_sources(board.sources.len());
     }
 }
 
 impl Balances {
-    fn is_good(&self, version: u64, now: Instant) -> bool {
+    fn is_current(&self, version: u64, now: Instant) -> bool {
         self.version == version && self.valid_until.is_none_or(|until| now < until)
     }
 
@@ -141,7 +141,7 @@ impl Balances {
         for family in Family::all() {
             let lines = || sources.iter().map(|source| source.lines(family, now));
             let length: usize = lines().map(<[u8]>::len).sum();
-            // A family without a series has no header either.
+            // A family without series gets no header.
             if length > 0 {
                 let header = family.header();
                 plain.reserve(header.len() + length);

@@ -1,4 +1,4 @@
-//! The program's own metrics, gathered afresh for each scrape: build, configuration and process.
+//! The program's own metrics, gathered for each scrape: build, configuration, storage, log and process.
 
 use super::render::epoch_seconds;
 use crate::state::Failures;
@@ -16,7 +16,7 @@ use std::time::SystemTime;
 /// The commit that the program was built from.
 pub const REVISION: &str = env!("BALANCE_EXPORTER_REVISION");
 
-/// The registry of what is not a balance.
+/// The registry of the metrics that are not those of a source.
 pub(super) struct Own {
     registry: Registry,
     reload_successful: Gauge,
@@ -48,24 +48,24 @@ impl Own {
         registry.register(Box::new(ThisProcess))?;
         let (reload_successful, reload_success_timestamp) = (*reload_successful, *reload_success_timestamp);
         let own = Self { registry, reload_successful, reload_success_timestamp, sources, poll_failures };
-        own.failed(&Failures::default());
+        own.set_failures(&Failures::default());
         Ok(own)
     }
 
-    /// Sources have come or gone; so many there are now.
-    pub(super) fn polls(&self, sources: usize) {
+    /// Sets the number of configured sources.
+    pub(super) fn set_sources(&self, sources: usize) {
         self.sources.set(i64::try_from(sources).unwrap_or(i64::MAX));
     }
 
-    /// So many polls have failed so far.
-    pub(super) fn failed(&self, failures: &Failures) {
+    /// Raises the counts of failed polls to these.
+    pub(super) fn set_failures(&self, failures: &Failures) {
         for (reason, count) in failures.iter() {
             let counter = self.poll_failures.with_label_values(&[reason.as_str()]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }
     }
 
-    /// The configuration was loaded again; absent a time, it was refused and the one before stays.
+    /// Records a reload of the configuration; none where it was refused and the running one stays.
     pub(super) fn reloaded(&self, loaded: Option<SystemTime>) {
         self.reload_successful.set(if loaded.is_some() { 1.0 } else { 0.0 });
         if let Some(loaded) = loaded {
@@ -81,10 +81,10 @@ impl Own {
         self.registry.register(Box::new(StorageHealth { health, up, damaged }))
     }
 
-    /// The lines of these metrics.
+    /// The metrics in the text format.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
-        // A family without a series is the only error of the encoder, and there is none.
+        // The encoder fails only on a family without series, and every family here has some.
         if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "cannot encode the program's own metrics");
         }
@@ -98,7 +98,7 @@ fn gauge(opts: Opts, value: f64) -> Result<Box<Gauge>, prometheus::Error> {
     Ok(Box::new(gauge))
 }
 
-/// What became of the log.
+/// Counts dropped log lines.
 struct LogLines {
     dropped: IntCounter,
     counted: AtomicU64,
@@ -123,7 +123,7 @@ impl Collector for LogLines {
     }
 }
 
-/// How the storage does, as it is when asked.
+/// Reads the health of the storage when it is collected.
 struct StorageHealth {
     health: Arc<Health>,
     up: Gauge,
@@ -135,7 +135,7 @@ impl Collector for StorageHealth {
         [self.up.desc(), self.damaged.desc()].concat()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "gauges are f64; nobody has 2^53 files")]
+    #[expect(clippy::cast_precision_loss, reason = "gauges are f64; 2^53 files are out of reach")]
     fn collect(&self) -> Vec<MetricFamily> {
         self.up.set(if self.health.is_up() { 1.0 } else { 0.0 });
         self.damaged.set(self.health.damaged() as f64);
@@ -143,12 +143,12 @@ impl Collector for StorageHealth {
     }
 }
 
-/// The usual process metrics. The `prometheus` crate's own collector counts processor time in whole seconds.
+/// The usual process metrics. The collector of the `prometheus` crate counts CPU time in whole seconds only.
 struct ThisProcess;
 
 impl Collector for ThisProcess {
     fn desc(&self) -> Vec<&Desc> {
-        // Registered unchecked: the metrics are made anew at each collection.
+        // None to check for conflicts: the metrics are created at each collection.
         Vec::new()
     }
 
@@ -158,7 +158,7 @@ impl Collector for ThisProcess {
     }
 }
 
-/// Whatever of the process can be read; what cannot is left out.
+/// The process metrics that can be read; the others are left out.
 #[expect(clippy::cast_precision_loss, reason = "gauges are f64")]
 fn process_metrics(process: &Process) -> Vec<Box<dyn Collector>> {
     let mut metrics: Vec<Box<dyn Collector>> = Vec::new();

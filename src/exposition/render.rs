@@ -1,4 +1,4 @@
-//! One source's state as lines of the text format: a pure function, called once for each poll that ends.
+//! Renders the state of a source as lines of the text format. A pure function, called once when a poll ends.
 
 use super::family::{Family, OfSource};
 use crate::domain::{Quantity, Reading, Value};
@@ -12,25 +12,25 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Rendered {
     lines: [Box<[u8]>; Family::COUNT],
-    /// When the families of readings must no longer be shown.
+    /// When the readings expire and their families are no longer shown.
     pub(super) expires: Option<Instant>,
 }
 
 impl Rendered {
-    /// The lines of a family that may be shown at this time.
+    /// The lines of a family; empty where they have expired.
     pub(super) fn lines(&self, family: Family, now: Instant) -> &[u8] {
         let expired = family.expires() && self.expires.is_some_and(|at| now >= at);
         if expired { &[] } else { &self.lines[family.index()] }
     }
 }
 
-/// Renders a state. Whether its readings may still be shown is decided later, by `expires`.
+/// Renders a state. [`Rendered::lines`] leaves out readings that expire later.
 pub(super) fn render(state: &SourceState, now: Instant) -> Rendered {
     let mut lines = Lines::new(state);
     for reading in state.readings(now) {
         reading_lines(&mut lines, state, reading);
     }
-    sum_lines(&mut lines, state);
+    counter_lines(&mut lines, state);
     poll_lines(&mut lines, state);
     let readings_shown = Family::all().any(|family| family.expires() && !lines.of[family.index()].is_empty());
     Rendered { lines: lines.of.map(Vec::into_boxed_slice), expires: state.expires().filter(|_| readings_shown) }
@@ -45,7 +45,7 @@ fn reading_lines(lines: &mut Lines, state: &SourceState, reading: &Reading) {
     }
 }
 
-/// A value as a number of the text format, which has an infinity for what is unlimited.
+/// The sample of a value. The text format writes unlimited as infinity.
 fn sample(value: Value) -> f64 {
     match value {
         Value::Amount(figure) | Value::Count(Quantity::Limited(figure)) => figure.get(),
@@ -56,7 +56,7 @@ fn sample(value: Value) -> f64 {
     }
 }
 
-fn sum_lines(lines: &mut Lines, state: &SourceState) {
+fn counter_lines(lines: &mut Lines, state: &SourceState) {
     for ((account, currency), sum) in state.sums.iter() {
         let labels = [("account", account.as_str()), ("currency", currency.as_str())];
         lines.push(Family::OfSource(OfSource::WithdrawnAmount), labels, nearest(sum.withdrawn));
@@ -82,7 +82,7 @@ fn poll_lines(lines: &mut Lines, state: &SourceState) {
     }
 }
 
-/// Seconds since the epoch, to the millisecond. A clock before the epoch reads as the epoch.
+/// Seconds since the epoch, rounded to the millisecond; 0 for a time before it.
 pub(super) fn epoch_seconds(at: SystemTime) -> f64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     (since.as_secs_f64() * 1000.0).round() / 1000.0
@@ -122,7 +122,7 @@ impl Lines {
     }
 }
 
-/// A label value as the text format wants it.
+/// Escapes a label value.
 fn escape(out: &mut Vec<u8>, text: &str) {
     for byte in text.bytes() {
         match byte {
@@ -134,13 +134,13 @@ fn escape(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// A value as the text format wants it: the standard library would write `inf`.
+/// Writes a number. The standard library would write infinity as `inf`.
 fn number(out: &mut Vec<u8>, value: f64) {
     if value.is_infinite() {
         out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
         return;
     }
-    // Adding zero turns a negative zero into a plain one. Writing into memory does not fail.
+    // Adding zero makes a negative zero a plain one. Writing into memory cannot fail.
     let _ = write!(out, "{}", value + 0.0);
 }
 

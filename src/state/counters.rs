@@ -1,7 +1,7 @@
-//! What was withdrawn from and deposited to each account, in exact decimal arithmetic.
+//! Counters of what was withdrawn from and deposited to each account, in exact decimal arithmetic.
 //!
-//! It compares the available amounts of one good poll with those of the good poll before, and knows neither time nor failures:
-//! what happened between the two is netted.
+//! They compare the available amounts of each good poll with those of the previous good poll. Movements between two polls are netted.
+//! Time and failures play no part.
 
 use crate::domain::{Figure, Label, Measure, Reading, Value};
 use rust_decimal::Decimal;
@@ -10,24 +10,24 @@ use std::collections::BTreeMap;
 /// An account in one currency. Another currency is another series.
 pub type AccountKey = (Label, Label);
 
-/// The sums of one account in one currency.
+/// The counters of one account in one currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// The available amount of the last good poll; absent where it has too many digits to count with.
+    /// The available amount of the last good poll; absent where it is out of the range of the type.
     pub last: Option<Decimal>,
-    /// All falls.
+    /// The sum of all falls.
     pub withdrawn: Decimal,
-    /// All rises.
+    /// The sum of all rises.
     pub deposited: Decimal,
 }
 
-/// The sums of one source, by account and currency.
+/// The counters of one source, by account and currency.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums(BTreeMap<AccountKey, Sum>);
 
 impl Sums {
-    /// Takes the readings of a good poll. An account that they do not mention is forgotten, so that its return is no jump; one
-    /// that was not there before starts at zero.
+    /// The counters after a good poll. A new account starts at zero. An account without a reading is dropped, so that its return does not
+    /// count as a jump.
     #[must_use]
     pub fn after(&self, readings: &[Reading]) -> Self {
         Self(
@@ -42,7 +42,7 @@ impl Sums {
         )
     }
 
-    /// The sums in a stable order.
+    /// By account, then by currency.
     pub fn iter(&self) -> impl Iterator<Item = (&AccountKey, &Sum)> {
         self.0.iter()
     }
@@ -57,7 +57,7 @@ impl FromIterator<(AccountKey, Sum)> for Sums {
 impl Sum {
     fn after(self, now: Option<Decimal>) -> Self {
         let rise = self.last.zip(now).and_then(|(before, now)| now.checked_sub(before)).unwrap_or_default();
-        // A sum that grows beyond the type stands still; a counter must not fall.
+        // On overflow the sum stays as it is: a counter must not fall.
         let plus = |sum: Decimal, by: Decimal| sum.checked_add(by.max(Decimal::ZERO)).unwrap_or(sum);
         Self { last: now, withdrawn: plus(self.withdrawn, -rise), deposited: plus(self.deposited, rise) }
     }
@@ -73,16 +73,15 @@ fn available(reading: &Reading) -> Option<(AccountKey, Figure)> {
     }
 }
 
-/// The decimal number that the provider wrote: the shortest one that reads as this float. None where it is out of range, which
-/// is from 7.9e28 on.
+/// The decimal number that the provider wrote: the shortest one that parses to this float. None from 7.9e28 on, where the type ends.
 fn exact(amount: Figure) -> Option<Decimal> {
     amount.get().to_string().parse().ok()
 }
 
-/// The float nearest to a sum, for exposition.
+/// The float that is nearest to a sum, for the exposition.
 #[must_use]
 pub fn nearest(sum: Decimal) -> f64 {
-    // The type's own conversion is not always the nearest. A decimal's text always parses.
+    // The conversion of the type itself is not always the nearest. The text of a decimal always parses.
     sum.to_string().parse().unwrap_or_default()
 }
 
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn falls_and_rises_are_kept_apart() {
+    fn falls_and_rises_are_counted_separately() {
         let polls: [&[_]; 5] = [&[("", "", 10.0)], &[("", "", 7.5)], &[("", "", 7.5)], &[("", "", 100.0)], &[("", "", -0.1)]];
         assert_eq!(sums_of(&polls), [("/".to_owned(), 102.6, 92.5)]);
     }
@@ -137,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn amounts_that_do_not_fit_are_not_counted_and_do_no_harm() {
+    fn amounts_out_of_range_are_not_counted() {
         let huge: [&[_]; 5] = [&[("", "", 5.0)], &[("", "", 1e300)], &[("", "", 4.0)], &[("", "", 3.0)], &[("", "", 1e-40)]];
         assert_eq!(sums_of(&huge[..4]), [("/".to_owned(), 1.0, 0.0)], "no jump from or to what cannot be counted");
         assert_eq!(sums_of(&huge), [("/".to_owned(), 4.0, 0.0)], "less than the smallest digit counts as nothing");
         let full: [&[_]; 5] = [&[("", "", 0.0)], &[("", "", 7e28)], &[("", "", 0.0)], &[("", "", 7e28)], &[("", "", -7e28)]];
-        assert_eq!(sums_of(&full), [("/".to_owned(), 7e28, 7e28)], "a full counter stands still");
+        assert_eq!(sums_of(&full), [("/".to_owned(), 7e28, 7e28)], "a counter that would overflow stays as it is");
     }
 }

@@ -1,5 +1,5 @@
-//! Readings as the lines that a person reads: one for each account and currency, or area, with everything known of it beside
-//! the figure. The texts are not escaped.
+//! Readings as lines of the status page: one for each account and currency, or area, with notes beside the figure. The texts are not
+//! escaped.
 
 use crate::domain::{Label, Low, Measure, Reading, Role, Severity, Shown, Value};
 use crate::format;
@@ -8,36 +8,36 @@ use std::collections::BTreeMap;
 /// One line of a source's table.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Line {
-    /// The account's name or identifier, or the area; what can be spent where the source itself is meant.
+    /// The name or identifier of the account, or the area; a word for the measure where the source itself is meant.
     pub(super) title: String,
-    /// The account's identifier where the title is its name.
+    /// The identifier of the account where the title is its name.
     pub(super) id: String,
-    /// What else is known.
+    /// Notes beside the figure.
     pub(super) notes: Vec<String>,
-    /// What can be spent; empty where that is not known.
+    /// What can be spent; empty where it is unknown.
     pub(super) figure: String,
     /// The currency or the type of messages.
     pub(super) unit: String,
     /// How low the figure is, and the threshold that it is below.
     pub(super) low: Option<(Severity, f64)>,
-    /// Nothing may be spent from the account.
+    /// Whether spending from the account is forbidden.
     pub(super) forbidden: bool,
 }
 
-/// What is known of an account beside its figures.
+/// Facts about an account that all its lines show.
 #[derive(Default)]
 struct Known<'a> {
     name: &'a str,
     notes: Vec<String>,
     alarm: bool,
-    /// A line shows it.
+    /// At least one line shows them.
     shown: bool,
 }
 
-/// What identifies a line: the measure that has it, and the identifying labels.
+/// Identifies a line: its measure and the identifying labels.
 type Key<'a> = (Measure, Vec<&'a Label>);
 
-/// Makes lines of readings: the low ones first, the most urgent before the others, then those from which nothing may be spent.
+/// Groups readings into lines, sorted by urgency: critically low, low, forbidden, then the rest in the order of the page.
 pub(super) fn lines(readings: &[Reading], low: &Low) -> Vec<Line> {
     let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
     let mut groups: BTreeMap<Key<'_>, Vec<&Reading>> = BTreeMap::new();
@@ -69,13 +69,13 @@ pub(super) fn lines(readings: &[Reading], low: &Low) -> Vec<Line> {
 }
 
 impl Line {
-    /// A line without a figure. The holder is the title, or the word for the measure where the source itself holds it.
+    /// A line without a figure. Its title is the holder, or the word for the measure where the holder is the source itself.
     fn titled(measure: Measure, holder: &str) -> Self {
         let title = if holder.is_empty() { measure.definition().word } else { holder };
         Self { title: title.to_owned(), ..Self::default() }
     }
 
-    /// A line of the readings that share it.
+    /// A line from the readings that share it.
     fn new(measure: Measure, readings: &[&Reading], low: &Low) -> Self {
         let mut line = Self::titled(measure, readings.first().map_or("", |reading| reading.text(Role::Holder)));
         for reading in readings {
@@ -90,7 +90,7 @@ impl Line {
         line
     }
 
-    /// With what is known of its account.
+    /// Adds the facts about its account.
     fn with(mut self, account: &str, known: Option<&mut Known<'_>>) -> Self {
         let Some(known) = known else { return self };
         known.shown = true;
@@ -103,7 +103,7 @@ impl Line {
     }
 }
 
-/// A reading in a few words.
+/// A reading as a note.
 fn note(reading: &Reading) -> String {
     if reading.measure() == Measure::WalletInfo {
         return wallet(reading);
@@ -138,13 +138,13 @@ mod tests {
         Reading::account_info(Label::new(account), Label::new(name))
     }
 
-    fn told(lines: &[Line]) -> Vec<String> {
+    fn shown(lines: &[Line]) -> Vec<String> {
         let tell = |line: &Line| format!("{}|{}|{}|{} {}", line.title, line.id, line.notes.join(", "), line.figure, line.unit);
         lines.iter().map(tell).collect()
     }
 
     #[test]
-    fn everything_known_of_an_account_is_one_line() {
+    fn the_facts_about_an_account_are_on_its_line() {
         let readings = [
             Reading::available_amount(Label::new(""), Label::new("EUR"), figure(900.0)),
             Reading::available_amount(Label::new("A1"), Label::new("EUR"), figure(400.5)),
@@ -160,11 +160,11 @@ mod tests {
             "Магазин «Ромашка»|A1||7 USD",
             "A2||| ",
         ];
-        assert_eq!(told(&lines(&readings, &Low::default())), expected);
+        assert_eq!(shown(&lines(&readings, &Low::default())), expected);
     }
 
     #[test]
-    fn a_wallet_says_whose_it_is() {
+    fn a_wallet_names_its_owner() {
         let of = |kind| Wallet {
             account: Label::new("4711"),
             kind,
@@ -187,18 +187,18 @@ mod tests {
             Reading::operations_forbidden(Label::new("4711"), true),
         ];
         let found = lines(&readings, &Low::default());
-        assert_eq!((told(&found), found[0].forbidden), (vec!["4711||wallet of unknown kind|3 ATIS".to_owned()], true));
+        assert_eq!((shown(&found), found[0].forbidden), (vec!["4711||wallet of unknown kind|3 ATIS".to_owned()], true));
     }
 
     #[test]
-    fn what_is_low_comes_first() {
+    fn low_lines_come_first() {
         let sms = |area: &str, available| Reading::sms_available(Label::new("sms"), Label::new(area), available);
         let limited = |area: &str, available| sms(area, Quantity::Limited(Figure::from(available)));
         let readings = [sms("a", Quantity::Unlimited), limited("b", 40), limited("c", 5), limited("d", 30)];
         let all = Thresholds { warning: Some(50.0), critical: Some(10.0) };
         let low = Low::default().with(LowMetric::Sms, Limits { all, ..Limits::default() });
         let found = lines(&readings, &low);
-        assert_eq!(told(&found), ["c|||5 sms", "b|||40 sms", "d|||30 sms", "a|||∞ sms"]);
+        assert_eq!(shown(&found), ["c|||5 sms", "b|||40 sms", "d|||30 sms", "a|||∞ sms"]);
         assert_eq!(found[0].low, Some((Severity::Critical, 10.0)));
     }
 }

@@ -16,7 +16,7 @@ pub(super) enum Stored {
     Reading { tag: u32, labels: Vec<String>, value: StoredValue },
 }
 
-/// What an amount was in format 1.
+/// The kind of an amount in format 1.
 #[derive(Serialize, Deserialize)]
 pub(super) enum AmountKind {
     Available,
@@ -24,7 +24,7 @@ pub(super) enum AmountKind {
     Total,
 }
 
-/// Whose wallet it was in format 1.
+/// The owner of a wallet in format 1.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Owner {
     Common,
@@ -67,7 +67,7 @@ impl From<Value> for StoredValue {
 }
 
 impl Stored {
-    /// The reading; none for a measure that this version does not know, which the next poll brings or not.
+    /// The reading; none where a newer version has written a measure, a label or a value that this one does not know.
     pub(super) fn reading(self) -> Option<Reading> {
         let label = |text: String| Label::new(&text);
         let reading = match self {

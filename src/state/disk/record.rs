@@ -1,5 +1,4 @@
-//! A source's state as bytes and back: what outlives the process, and how monotonic times become wall-clock times and again
-//! monotonic ones.
+//! Serializes the state of a source. Monotonic times are stored as wall-clock times and converted back when they are read.
 
 use super::reading::Stored;
 use crate::domain::About;
@@ -13,15 +12,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-/// What is stored of a source. The order of the fields is the format; a change of it is a new version.
+/// The stored state of a source. The order of the fields is the format: changing it needs a new format number.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Record {
-    /// What the source was, with the file's salt.
+    /// The identity of the source, hashed with the salt of the file.
     pub(super) identity: [u8; 32],
     saved: Wall,
     interval: Duration,
     polls: u64,
-    /// Their sum is what counts. Versions before have one for each reason; this one has one without a name.
+    /// Failed polls: the sum of the entries. Earlier versions wrote one entry for each reason; this one writes one without a name.
     failures: Vec<(String, u64)>,
     took: Option<Duration>,
     failure: Option<(String, String)>,
@@ -41,7 +40,7 @@ struct StoredSum {
     deposited: [u8; 16],
 }
 
-/// Nanoseconds since the epoch, before it included: a machine without a clock of its own may think it is 1969.
+/// Nanoseconds since the epoch. Negative before it: a machine without a real-time clock can start in 1969.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Wall(i128);
 
@@ -57,13 +56,13 @@ impl Wall {
         Self(wall + nanos(instant.saturating_duration_since(now.instant)) - nanos(now.instant.saturating_duration_since(instant)))
     }
 
-    /// None for a time that the system cannot express.
+    /// None where the system cannot express the time.
     fn time(self) -> Option<SystemTime> {
         let distance = duration(i128::try_from(self.0.unsigned_abs()).unwrap_or(i128::MAX));
         if self.0 < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
     }
 
-    /// From the other to this; nothing where this is the earlier.
+    /// The time from `other` to this; zero where this is earlier.
     fn since(self, other: Self) -> Duration {
         duration(self.0.saturating_sub(other.0).max(0))
     }
@@ -75,7 +74,7 @@ fn duration(nanos: i128) -> Duration {
 
 impl Record {
     pub(super) fn of(state: &SourceState, now: Moment, identity: [u8; 32]) -> Self {
-        // A poll that does not end before the program does was a poll all the same: the provider was asked.
+        // A poll that a crash interrupts still counts as a request to the provider.
         let next = state.resume.or(state.next);
         let sum = |((account, currency), sum): (&(Label, Label), &Sum)| StoredSum {
             account: account.as_str().to_owned(),
@@ -92,7 +91,7 @@ impl Record {
             failures: vec![(String::new(), state.failures)],
             took: state.took,
             failure: state.failure.as_ref().map(|failure| (failure.reason.as_str().to_owned(), failure.detail.clone())),
-            // By the clock that does not jump: the other may have been set since.
+            // From the monotonic clock: the wall clock may have been set since.
             failing_since: state.failing_since.map(|since| Wall::at(since.instant, now)),
             last_success: state.last_success.map(Wall::of),
             next: next.map(|next| Wall::at(next, now)),
@@ -101,7 +100,7 @@ impl Record {
         }
     }
 
-    /// The state as it goes on now, in a process that knows nothing of the monotonic clock of the one before.
+    /// The state in this process, with monotonic times relative to `now`.
     pub(super) fn state(self, about: Arc<About>, now: Moment) -> SourceState {
         let due = self.next.map(|next| self.remaining(next, about.interval, now));
         let mut state = SourceState::new(about);
@@ -117,13 +116,15 @@ impl Record {
         state
     }
 
-    /// How often polls have failed for each reason, as versions before have counted.
+    /// Adds failed polls by reason, as earlier versions stored them for each source.
     pub(super) fn count(&self, failures: &mut Failures) {
         add(failures, &self.failures);
     }
 
-    /// How long until the next poll is due. A clock that was put back does not make it longer than it was when it was stored, and
-    /// an interval that has become shorter is not kept waiting by the longer one, though after a failure for an hour at most.
+    /// How long until the next poll is due.
+    ///
+    /// A wall clock that was set back does not make it longer than when it was stored. If the interval has become shorter, the wait is
+    /// at most the new interval, or after a failure at most an hour where that is longer.
     fn remaining(&self, next: Wall, interval: Duration, now: Moment) -> Duration {
         let remaining = next.since(Wall::of(now.wall)).min(next.since(self.saved));
         let longest = if self.failure.is_some() { interval.max(LONGEST_WAIT) } else { interval };
@@ -142,7 +143,7 @@ impl StoredSum {
     }
 }
 
-/// The failures of all sources as bytes: by name, so that new reasons do not move old counts.
+/// Failed polls of all sources. Reasons are stored by name, so that new ones do not shift old counts.
 pub(super) fn failures_to_bytes(failures: &Failures) -> Result<Vec<u8>, postcard::Error> {
     postcard::to_stdvec(&failures.iter().map(|(reason, count)| (reason.as_str(), count)).collect::<Vec<_>>())
 }
@@ -165,7 +166,7 @@ fn reason(name: &str) -> Option<Reason> {
     Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
 }
 
-/// A time of the wall clock as a moment that is not in the future.
+/// A wall-clock time as a moment; `now` where it is in the future.
 fn ago(then: Wall, now: Moment) -> Moment {
     let instant = now.instant.checked_sub(Wall::of(now.wall).since(then)).unwrap_or(now.instant);
     Moment { instant, wall: then.time().unwrap_or(now.wall) }
@@ -177,7 +178,7 @@ mod tests {
     use crate::domain::Identity;
     use crate::domain::{Figure, Low, Reading};
 
-    /// A source after nine polls, of which two have timed out and one was refused, as versions have stored it that counted by source and reason.
+    /// A source after nine polls, two of which timed out and one was refused, written by a version that counted by source and reason.
     const OLD: &str = "09090909090909090909090909090909090909090909090909090909090909098080a0bbd29df1fa313c0009020774696d656f75740204617574\
         6801010080e59a770104617574680848545450203430310180d082f9f29bf1fa310180f0c7f4b398f1fa310180c09cbefc9ff1fa3101010000024131\
         034555520000000000001640010241310345555201000001003700000000000000000000000000008000000000000000000000000000000000000000\
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_the_version_before_is_read_and_its_failures_are_counted_together() {
+    fn a_record_of_an_earlier_version_is_read_and_its_failures_are_added_up() {
         let now =
             Moment { instant: Instant::now() + Duration::from_secs(3600), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
         let mut failures = Failures::default();
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_writes_it_reads_again() {
+    fn a_record_survives_a_round_trip() {
         let now = Moment::now();
         let before = SourceState { failures: 3, polls: 9, ..SourceState::new(about()) };
         let bytes = postcard::to_stdvec(&Record::of(&before, now, [9; 32])).expect("bytes");
