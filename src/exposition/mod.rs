@@ -4,21 +4,21 @@
 
 mod family;
 mod gzip;
-mod own;
+mod program;
 mod render;
 
 use crate::state::health::Health;
 use crate::state::{Failures, Observer, SourceState};
 use bytes::Bytes;
 use family::Family;
-use own::Own;
+use program::ProgramMetrics;
 use render::Rendered;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 use tokio::time::Instant;
 
-pub use own::REVISION;
+pub use program::REVISION;
 
 /// The content type of the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -29,17 +29,17 @@ pub struct Page {
     /// The metrics of the sources, shared by all scrapes until one of them changes.
     pub balances: Bytes,
     /// The program's own metrics, gathered for this scrape.
-    pub own: Bytes,
+    pub program: Bytes,
 }
 
 /// The rendered lines of all sources and the page assembled from them.
 pub struct Exposition {
-    board: Mutex<Board>,
-    own: Own,
+    cache: Mutex<Cache>,
+    program: ProgramMetrics,
 }
 
 #[derive(Default)]
-struct Board {
+struct Cache {
     sources: BTreeMap<Arc<str>, Arc<Rendered>>,
     /// Incremented with each change.
     version: u64,
@@ -61,13 +61,13 @@ impl Exposition {
     /// # Errors
     /// When the program's own metrics conflict in name or labels.
     pub fn new(loaded: SystemTime) -> Result<Self, prometheus::Error> {
-        Ok(Self { board: Mutex::default(), own: Own::new(loaded)? })
+        Ok(Self { cache: Mutex::default(), program: ProgramMetrics::new(loaded)? })
     }
 
     /// The page as text.
     #[must_use]
     pub fn plain(&self, now: Instant) -> Page {
-        Page { balances: self.balances(now).plain.clone(), own: self.own.text().into() }
+        Page { balances: self.balances(now).plain.clone(), program: self.program.text().into() }
     }
 
     /// The page as one gzip stream.
@@ -75,12 +75,12 @@ impl Exposition {
     pub fn gzip(&self, now: Instant) -> Page {
         let balances = self.balances(now);
         let opening = balances.gzip.get_or_init(|| gzip::Opening::new(&balances.plain));
-        Page { balances: opening.bytes.clone(), own: opening.close(self.own.text().as_bytes()) }
+        Page { balances: opening.bytes.clone(), program: opening.close(self.program.text().as_bytes()) }
     }
 
     /// Records a reload of the configuration; none where it was refused and the running one stays.
     pub fn reloaded(&self, loaded: Option<SystemTime>) {
-        self.own.reloaded(loaded);
+        self.program.reloaded(loaded);
     }
 
     /// Adds the metrics of the storage.
@@ -88,16 +88,16 @@ impl Exposition {
     /// # Errors
     /// When the program's own metrics conflict in name or labels.
     pub fn watch_storage(&self, health: Arc<Health>) -> Result<(), prometheus::Error> {
-        self.own.watch_storage(health)
+        self.program.watch_storage(health)
     }
 
     fn balances(&self, now: Instant) -> Arc<Balances> {
         let (sources, version) = {
-            let board = self.lock();
-            if let Some(page) = board.page.as_ref().filter(|page| page.is_current(board.version, now)) {
+            let cache = self.lock();
+            if let Some(page) = cache.page.as_ref().filter(|page| page.is_current(cache.version, now)) {
                 return page.clone();
             }
-            (board.sources.values().cloned().collect::<Vec<_>>(), board.version)
+            (cache.sources.values().cloned().collect::<Vec<_>>(), cache.version)
         };
         // Assembled outside the lock, so that polls that end meanwhile do not wait.
         let page = Arc::new(Balances::copy(&sources, version, now));
@@ -105,29 +105,29 @@ impl Exposition {
         page
     }
 
-    fn lock(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Exposition {
     fn changed(&self, state: &SourceState) {
         let rendered = Arc::new(render::render(state, Instant::now()));
-        let mut board = self.lock();
-        board.sources.insert(state.about.name.clone(), rendered);
-        board.version += 1;
-        self.own.set_sources(board.sources.len());
+        let mut cache = self.lock();
+        cache.sources.insert(state.about.name.clone(), rendered);
+        cache.version += 1;
+        self.program.set_sources(cache.sources.len());
     }
 
     fn failed(&self, failures: &Failures) {
-        self.own.set_failures(failures);
+        self.program.set_failures(failures);
     }
 
     fn removed(&self, name: &str) {
-        let mut board = self.lock();
-        board.sources.remove(name);
-        board.version += 1;
-        self.own.set_sources(board.sources.len());
+        let mut cache = self.lock();
+        cache.sources.remove(name);
+        cache.version += 1;
+        self.program.set_sources(cache.sources.len());
     }
 }
 

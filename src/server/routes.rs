@@ -108,8 +108,8 @@ impl Site {
     fn metrics(&self, headers: &HeaderMap) -> Response<Body> {
         let now = tokio::time::Instant::now();
         let gzip = accepts_gzip(headers);
-        let Page { balances, own } = if gzip { self.exposition.gzip(now) } else { self.exposition.plain(now) };
-        let mut response = response(StatusCode::OK, CONTENT_TYPE, balances, own);
+        let Page { balances, program } = if gzip { self.exposition.gzip(now) } else { self.exposition.plain(now) };
+        let mut response = response(StatusCode::OK, CONTENT_TYPE, balances, program);
         let headers = response.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         if gzip {

@@ -165,7 +165,7 @@ impl World {
 
     /// The metrics of the program itself.
     pub(crate) fn own_metrics(&self) -> String {
-        text(&self.exposition.plain(Instant::now()).own)
+        text(&self.exposition.plain(Instant::now()).program)
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 pub const REVISION: &str = env!("BALANCE_EXPORTER_REVISION");
 
 /// The registry of the metrics that are not those of a source.
-pub(super) struct Own {
+pub(super) struct ProgramMetrics {
     registry: Registry,
     reload_successful: Gauge,
     reload_success_timestamp: Gauge,
@@ -25,7 +25,7 @@ pub(super) struct Own {
     poll_failures: IntCounterVec,
 }
 
-impl Own {
+impl ProgramMetrics {
     /// `loaded` is when the running configuration was read.
     pub(super) fn new(loaded: SystemTime) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
@@ -47,9 +47,9 @@ impl Own {
         registry.register(Box::new(LogLines::new()?))?;
         registry.register(Box::new(ThisProcess))?;
         let (reload_successful, reload_success_timestamp) = (*reload_successful, *reload_success_timestamp);
-        let own = Self { registry, reload_successful, reload_success_timestamp, sources, poll_failures };
-        own.set_failures(&Failures::default());
-        Ok(own)
+        let metrics = Self { registry, reload_successful, reload_success_timestamp, sources, poll_failures };
+        metrics.set_failures(&Failures::default());
+        Ok(metrics)
     }
 
     /// Sets the number of configured sources.
