@@ -3,6 +3,8 @@
 //! A secret enters through a [`SecretRef`] in the configuration and is held as a [`Secret`], which has no `Display` and whose
 //! `Debug` shows nothing. Texts that come from a provider pass a [`Mask`] before anybody sees them.
 
+mod escapes;
+
 use crate::domain::Label;
 use crate::problem::{Text, error};
 use crate::system::files;
@@ -18,6 +20,8 @@ const MASKED: &str = "***";
 const PROVIDER_TEXT_LIMIT: usize = 200;
 /// A secret that is shorter than this is not looked for in labels: it would turn up in them by chance.
 const SHORTEST_IN_LABELS: usize = 6;
+/// How many levels of escapes are undone to look for secrets: JSON in JSON in a URL, say.
+const ESCAPE_LEVELS: usize = 3;
 /// The largest secret file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
@@ -202,7 +206,25 @@ impl Mask {
         (masked != label.as_str()).then(|| Label::new(&masked))
     }
 
+    /// Secrets that are escaped in ways which [`spellings`] does not foresee are found in the text without its escapes, which is
+    /// then shown in place of the original.
     fn hide(&self, text: &str, shortest: usize) -> String {
+        let mut shown = self.hide_plain(text, shortest);
+        let mut unescaped = shown.clone();
+        for _ in 0..ESCAPE_LEVELS {
+            let next = escapes::undo(&unescaped);
+            if next == unescaped {
+                break;
+            }
+            unescaped = self.hide_plain(&next, shortest);
+            if unescaped != next {
+                shown.clone_from(&unescaped);
+            }
+        }
+        shown
+    }
+
+    fn hide_plain(&self, text: &str, shortest: usize) -> String {
         let (mut text, mut lowered) = (text.to_owned(), lower(text));
         for needle in &self.needles {
             let needle = needle.expose();
@@ -264,6 +286,24 @@ mod tests {
     fn masks_every_spelling_and_the_longest_first() {
         let mask = mask(&["correct horse", "correct", "qu\"ote"]);
         assert_eq!(mask.provider_text("no correct horse, CORRECT, correct+horse, qu\\\"ote"), "no ***, ***, ***, ***");
+    }
+
+    #[test]
+    fn masks_secrets_that_a_provider_escapes() {
+        let cases = [
+            ("a/b/longsecret", r"bad: a\/b\/longsecret"),
+            ("Пароль-Секрет", r"bad: \u041f\u0430\u0440\u043e\u043b\u044c-\u0421\u0435\u043a\u0440\u0435\u0442"),
+            ("p~sslongsecret&x", "bad: p~sslongsecret%26x"),
+            ("a&b<longsecret", "bad: a&amp;b&lt;longsecret"),
+            ("x\"y'longsecret", "bad: x&quot;y&#039;longsecret"),
+            ("qu\"ote\\longsecret", r#"bad: qu\\\"ote\\\\longsecret"#),
+        ];
+        for (secret, echoed) in cases {
+            let mask = mask(&[secret]);
+            assert_eq!(mask.provider_text(echoed), "bad: ***", "{echoed}");
+            assert_eq!(mask.label(&Label::new(echoed)), Some(Label::new("bad: ***")), "{echoed}");
+        }
+        assert_eq!(mask(&["longsecret"]).provider_text(r"100%25 \/ &amp;"), r"100%25 \/ &amp;", "nothing to hide");
     }
 
     #[test]

@@ -3,9 +3,6 @@
 use super::{DEPTH_LIMIT, Number, Unreadable, VALUES_LIMIT, Value, decimal};
 use crate::domain::Reason;
 
-/// Of a quoted key, in characters.
-const KEY_SHOWN: usize = 40;
-
 /// Reads a whole text as one document.
 pub(super) fn read(text: &str) -> Result<Value, Unreadable> {
     let mut reader = Reader { text, at: 0, values: 0 };
@@ -70,7 +67,6 @@ impl Reader<'_> {
                 continue;
             }
             if let Some(key) = repeated(&entries) {
-                let key: String = key.chars().take(KEY_SHOWN).collect();
                 return Err(self.wrong(&format!("the key \"{key}\" stands twice in the object that ends")));
             }
             return if self.take(b'}') { Ok(Value::Object(entries)) } else { Err(self.unexpected("a comma or a closing brace")) };
