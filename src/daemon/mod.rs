@@ -186,7 +186,7 @@ enum Unread {
     #[error("{0}")]
     Bad(String),
     #[error(
-        "the configuration, or a file that it names, cannot be read within {} s; see whether its disk or its mount hangs, and reload again",
+        "the configuration, or a file that it names, cannot be read within {} s; see whether a disk or a mount hangs, for this reload or for an earlier one that still waits, and reload again",
         READING.as_secs()
     )]
     Hangs,

@@ -68,6 +68,26 @@ pub enum RetryAfter {
     At(SystemTime),
 }
 
+impl RetryAfter {
+    /// The longer of two wishes. A delay and a date cannot be compared without a clock; then the first counts.
+    #[must_use]
+    pub fn longer(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(Self::Delay(first)), Some(Self::Delay(second))) => Some(Self::Delay(first.max(second))),
+            (Some(Self::At(first)), Some(Self::At(second))) => Some(Self::At(first.max(second))),
+            (first, second) => first.or(second),
+        }
+    }
+}
+
+impl Reason {
+    /// Whether the provider has refused: a person must act, and asking again soon can do harm.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::Auth | Self::Forbidden | Self::Blocked | Self::PaymentRequired | Self::NotFound | Self::Rejected)
+    }
+}
+
 /// A failed poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -28,10 +28,8 @@ const fn course(reason: Reason) -> Course {
         Reason::Dns | Reason::Connect | Reason::Tls | Reason::Timeout | Reason::Server | Reason::RateLimited | Reason::Decode => {
             Course::Transient
         }
-        Reason::Auth | Reason::Forbidden | Reason::Blocked | Reason::PaymentRequired | Reason::NotFound | Reason::Rejected => {
-            Course::Refusal
-        }
-        Reason::Redirect | Reason::TooLarge | Reason::Internal => Course::Steady,
+        refusal if refusal.is_refusal() => Course::Refusal,
+        _ => Course::Steady,
     }
 }
 

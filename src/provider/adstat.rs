@@ -10,7 +10,7 @@ use super::document::Document;
 use super::found::Found;
 use super::settings::{Build, Endpoint, required};
 use crate::problem::{Problem, Text};
-use crate::domain::{Answer, Failure, Figure, Label, Reading};
+use crate::domain::{Answer, Failure, Figure, Label, Reading, RetryAfter};
 use crate::transport::Http;
 use crate::secret::{Secret, SecretRef};
 use futures_util::FutureExt;
@@ -72,6 +72,9 @@ fn check_accounts(accounts: &[Text]) -> Result<Vec<Label>, Problem> {
     for (i, account) in accounts.iter().enumerate() {
         let account = Label::new(account);
         required(&format!("accounts[{i}]"), account.as_str())?;
+        if matches!(account.as_str(), "." | "..") {
+            return Err(Problem::at(format!("accounts[{i}]"), "is a step in a path and no account; write the account's identifier"));
+        }
         if checked.contains(&account) {
             return Err(Problem::at(format!("accounts[{i}]"), format!("the account {account} is listed twice; drop one")));
         }
@@ -96,7 +99,7 @@ impl Provider for Adstat {
             let calls = self.access.open(http, &self.base).await?;
             // Both to their ends: a renewal that one of them has begun must not be thrown away.
             let (dashboard, accounts) = join(self.dashboard(&calls), self.accounts(&calls)).await;
-            let (mut readings, accounts) = (dashboard?, accounts?);
+            let (mut readings, accounts) = both(dashboard, accounts)?;
             readings.extend(accounts.into_iter().flat_map(|account| account.readings(&self.account_currency)));
             Ok(Answer::new(readings))
         }
@@ -105,6 +108,19 @@ impl Provider for Adstat {
 
     fn session_secrets(&self) -> Vec<Secret> {
         self.access.session_secrets()
+    }
+}
+
+/// Both results, or the failure that says most about the next poll: a refusal before any other, with the longer wish to wait.
+fn both<A, B>(first: Result<A, Failure>, second: Result<B, Failure>) -> Result<(A, B), Failure> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (Err(failure), Ok(_)) | (Ok(_), Err(failure)) => Err(failure),
+        (Err(first), Err(second)) => {
+            let second_decides = second.reason.is_refusal() && !first.reason.is_refusal();
+            let (kept, other) = if second_decides { (second, first) } else { (first, second) };
+            Err(Failure { retry_after: RetryAfter::longer(kept.retry_after, other.retry_after), ..kept })
+        }
     }
 }
 
@@ -201,6 +217,23 @@ fn resource(base: &Url, path: &[&str]) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Reason;
+
+    #[test]
+    fn of_two_failures_the_refusal_and_the_longer_wait_count() {
+        let failure = |reason, wait: Option<u64>| Failure {
+            reason,
+            detail: String::new(),
+            retry_after: wait.map(|secs| RetryAfter::Delay(std::time::Duration::from_secs(secs))),
+        };
+        let of = |first, second| both::<(), ()>(Err(first), Err(second)).expect_err("a failure");
+        let kept = of(failure(Reason::Server, None), failure(Reason::RateLimited, Some(3000)));
+        assert_eq!(kept, failure(Reason::Server, Some(3000)));
+        let kept = of(failure(Reason::Server, Some(90)), failure(Reason::Auth, None));
+        assert_eq!(kept, failure(Reason::Auth, Some(90)));
+        let kept = of(failure(Reason::Auth, Some(5)), failure(Reason::Forbidden, Some(7)));
+        assert_eq!(kept, failure(Reason::Auth, Some(7)));
+    }
 
     #[test]
     fn the_default_address_is_good() {

@@ -100,7 +100,7 @@ async fn a_reload_whose_files_hang_is_refused_and_everything_else_goes_on() {
 
     let (status, told) = refused.await.expect("no panic");
     assert!((9..25).contains(&asked.elapsed().as_secs()), "{:?}", asked.elapsed());
-    let expected = "the configuration, or a file that it names, cannot be read within 10 s; see whether its disk or its mount hangs, and reload again\n";
+    let expected = "the configuration, or a file that it names, cannot be read within 10 s; see whether a disk or a mount hangs, for this reload or for an earlier one that still waits, and reload again\n";
     assert_eq!((status, told.as_str()), (500, expected));
     reading.daemon.wait_for_log(&["ERROR configuration not reloaded; the old one stays", "cannot be read within 10 s"]);
     let metrics = reading.daemon.metrics().await;
