@@ -40,7 +40,7 @@ impl Codings {
         let lines = content.chain(headers.get_all(TRANSFER_ENCODING));
         let names = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));
         let names = names.map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase());
-        Self(names.filter_map(Coding::of).collect())
+        Self(names.filter_map(|name| Coding::of(&name)).collect())
     }
 
     /// How long the body can be as it comes over the wire.
@@ -82,8 +82,8 @@ impl Codings {
 
 impl Coding {
     /// The coding of this name in lower case, or none where the name means that nothing was done.
-    fn of(name: String) -> Option<Self> {
-        match name.as_str() {
+    fn of(name: &str) -> Option<Self> {
+        match name {
             "gzip" | "x-gzip" => Some(Self::Gzip),
             "deflate" => Some(Self::Deflate),
             "br" => Some(Self::Brotli),
