@@ -208,7 +208,7 @@ impl Reloading {
     }
 
     /// Waits for a request and reads everything again. Nothing of it is in force yet.
-    async fn next(&mut self, manager: &Manager) -> Result<(Vec<Ready>, access::Reading), Unread> {
+    async fn next(&mut self, manager: &Manager) -> Result<(Vec<Ready>, access::Loaded), Unread> {
         self.requests.next().await;
         manager.reloading();
         let (load, web) = (self.load.clone(), self.web.clone());
@@ -224,7 +224,7 @@ impl Reloading {
     /// Serves and polls by what was read instead of what was in force before, or stays with that, and tells how it went.
     async fn put_into_force(
         &self,
-        read: Result<(Vec<Ready>, access::Reading), Unread>,
+        read: Result<(Vec<Ready>, access::Loaded), Unread>,
         scheduler: &mut Scheduler,
         exposition: &Exposition,
     ) -> Result<(), String> {

@@ -182,7 +182,7 @@ impl Server {
         // Whatever watches over the process has no login.
         let admitted = match request.uri().path() {
             HEALTHY => Ok(()),
-            _ => self.web.admit(&settings, request.headers(), client).await,
+            _ => self.web.authenticate(&settings, request.headers(), client).await,
         };
         let mut response = match admitted {
             Ok(()) => self.site.answer(request).await,

@@ -1,4 +1,4 @@
-//! The web configuration: TLS, users, headers, and their change while the daemon runs.
+//! The web configuration: TLS, users, headers, and reloading them while the daemon runs.
 
 use crate::pki::{Authority, Pair};
 use crate::support::{Configured, Daemon, PATIENCE, TAKING_TURNS, binary, run, text};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
-/// A daemon with a web configuration beside an empty configuration.
+/// A daemon with a web configuration and no sources.
 struct Served {
     daemon: Daemon,
     configured: Configured,
@@ -19,7 +19,7 @@ struct Served {
 }
 
 impl Served {
-    /// Starts it with a certificate of a new authority, which is also in `ca.crt`.
+    /// Starts the daemon with a certificate of a new CA, whose certificate is in `ca.crt`.
     fn start(web: &str) -> Self {
         let configured = Configured::new("sources: []\n");
         let authority = Authority::new();
@@ -37,23 +37,23 @@ impl Served {
         self.configured.directory.path().join(name)
     }
 
-    /// Replaces a file in one step.
+    /// Replaces a file atomically.
     fn replace(&self, name: &str, text: &str) {
         let new = self.file("new");
         std::fs::write(&new, text).expect("a file");
         std::fs::rename(new, self.file(name)).expect("replaced");
     }
 
-    /// Replaces the web configuration or a file of it, and waits until it is in force.
+    /// Replaces the web configuration or a file that it names, and waits until it is in force.
     fn put_into_force(&mut self, name: &str, text: &str) {
         self.replace(name, text);
-        self.daemon.wait_for_log(&["INFO", "the web configuration has changed and is in force"]);
+        self.daemon.wait_for_log(&["INFO", "web configuration reloaded"]);
     }
 
-    /// The same with one that cannot be used.
-    fn put_in_vain(&mut self, name: &str, text: &str, told: &str) {
+    /// Replaces a file with an invalid one, and waits until it is rejected.
+    fn put_invalid(&mut self, name: &str, text: &str, told: &str) {
         self.replace(name, text);
-        self.daemon.wait_for_log(&["WARN", "the web configuration has changed and cannot be used", told]);
+        self.daemon.wait_for_log(&["WARN", "web configuration not reloaded", told]);
     }
 
     fn url(&self, scheme: &str, path: &str) -> String {
@@ -75,7 +75,7 @@ fn users(users: &[(&str, &str)], cost: u32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn all_but_healthy_wants_a_login_over_tls() {
+async fn every_path_but_healthy_requires_a_login() {
     let headers = "http_server_config:\n  headers: {X-Frame-Options: deny, Strict-Transport-Security: max-age=60}\n";
     let served = Served::start(&format!("{TLS}{headers}{}", users(&[("alice", "correct horse")], 4)));
     let client = served.authority.client(None);
@@ -98,7 +98,7 @@ async fn all_but_healthy_wants_a_login_over_tls() {
     {
         assert_eq!(served.status(&client, Some(login)).await.expect("an answer"), status, "{login:?}");
     }
-    assert!(client.get(served.url("http", "/metrics")).send().await.is_err(), "plain HTTP is not spoken");
+    assert!(client.get(served.url("http", "/metrics")).send().await.is_err(), "plain HTTP is refused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -121,23 +121,23 @@ async fn client_certificates_are_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_new_certificate_is_served_and_a_bad_one_is_not() {
+async fn a_new_certificate_is_served_and_an_invalid_one_is_not() {
     let mut served = Served::start(TLS);
     let new = Authority::new();
     let told = format!("tls_server_config.cert_file: {} holds no usable certificate", served.file("server.crt").display());
-    served.put_in_vain("server.crt", "half a certificate", &told);
+    served.put_invalid("server.crt", "half a certificate", &told);
     for _ in 0..3 {
         assert_eq!(served.status(&served.authority.client(None), None).await, Some(StatusCode::OK), "the old one stays");
     }
     new.issue().write(served.configured.directory.path());
-    served.daemon.wait_for_log(&["INFO", "the web configuration has changed and is in force"]);
+    served.daemon.wait_for_log(&["INFO", "web configuration reloaded"]);
     assert_eq!(served.status(&new.client(None), None).await, Some(StatusCode::OK));
-    assert_eq!(served.status(&served.authority.client(None), None).await, None, "the old one is gone");
+    assert_eq!(served.status(&served.authority.client(None), None).await, None, "the old one is no longer served");
     assert_eq!(served.daemon.log.iter().filter(|line| line.contains(&told)).count(), 1, "{:?}", served.daemon.log);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn users_change_while_it_runs_and_are_never_shown() {
+async fn users_change_without_a_restart_and_are_never_logged() {
     let web = users(&[("alice", "correct horse"), ("bob", "battery staple")], 4);
     let mut served = Served::start(&web);
     let client =
@@ -148,9 +148,9 @@ async fn users_change_while_it_runs_and_are_never_shown() {
     let bobs: Vec<_> = web.lines().filter(|line| !line.contains("alice")).collect();
     served.put_into_force("web.yml", &bobs.join("\n"));
     assert_eq!(served.status(&client, login).await, Some(StatusCode::UNAUTHORIZED), "on the same connection");
-    served.put_in_vain("web.yml", &web.replace("  bob: $2b", "  bob: $$2b"), "not a bcrypt hash");
+    served.put_invalid("web.yml", &web.replace("  bob: $2b", "  bob: $$2b"), "not a bcrypt hash");
     assert_eq!(served.status(&client, login).await, Some(StatusCode::UNAUTHORIZED), "a bad file changes nothing");
-    served.put_in_vain("web.yml", "{}", "basic_auth_users: is gone");
+    served.put_invalid("web.yml", "{}", "basic_auth_users: was removed");
     assert_eq!(served.status(&client, None).await, Some(StatusCode::UNAUTHORIZED), "nor does one without users");
     served.daemon.signal(rustix::process::Signal::TERM);
     let (status, log) = served.daemon.wait();
@@ -159,12 +159,12 @@ async fn users_change_while_it_runs_and_are_never_shown() {
     assert_eq!(shown, None);
 }
 
-/// Requests with a bad login, each after the other, until the task is aborted.
+/// Sends requests with wrong passwords, one after the other, until the task is aborted.
 fn guess(url: String, from: IpAddr) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         let client = plain(from);
         for n in 0_u64.. {
-            // It may be refused, or given up in favour of others.
+            // The request may be refused, or its connection evicted.
             let _ = client.get(&url).basic_auth("alice", Some(n)).send().await;
         }
     })
@@ -176,7 +176,7 @@ fn plain(from: IpAddr) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_flood_of_bad_logins_keeps_no_good_one_out() {
+async fn a_flood_of_bad_logins_does_not_lock_out_good_ones() {
     let _turn = TAKING_TURNS.lock().await;
     // A check of this cost takes about 50 ms.
     let served = Served::start(&users(&[("alice", "correct horse"), ("bob", "battery staple")], 10));
@@ -185,13 +185,13 @@ async fn a_flood_of_bad_logins_keeps_no_good_one_out() {
     assert_eq!(served.status(&client, alice).await, Some(StatusCode::OK));
     let url = served.url("http", "/metrics");
     let flood: Vec<_> = (0..32).map(|_| guess(url.clone(), [127, 0, 0, 2].into())).collect();
-    // The flood is on once its own client is turned away.
+    // The flood has filled its queue once its own client is refused.
     let attacker = plain([127, 0, 0, 2].into());
     let deadline = Instant::now() + PATIENCE;
     while served.status(&attacker, Some(("alice", "x"))).await != Some(StatusCode::TOO_MANY_REQUESTS) {
         assert!(Instant::now() < deadline, "the flood never fills its queue");
     }
-    // Beside requests that need no check: what the machine is busy with lengthens both. Behind the flood it would be seconds.
+    // Compared with requests that need no check, because a busy machine delays both. Waiting behind the flood would take seconds.
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..31 {
         for ((login, status), times) in [(alice, StatusCode::OK), (None, StatusCode::UNAUTHORIZED)].into_iter().zip(&mut times) {
@@ -205,8 +205,8 @@ async fn a_flood_of_bad_logins_keeps_no_good_one_out() {
     }
     let [known, unchecked] = &times;
     assert!(known[15] < unchecked[15] + Duration::from_secs(1), "{times:?}");
-    assert_eq!(served.status(&client, bob).await, Some(StatusCode::OK), "a first login waits for a few others at most");
-    assert_eq!(served.status(&attacker, alice).await, Some(StatusCode::OK), "who is known is let in from anywhere");
+    assert_eq!(served.status(&client, bob).await, Some(StatusCode::OK), "a first login waits for few others");
+    assert_eq!(served.status(&attacker, alice).await, Some(StatusCode::OK), "a cached login is accepted from any address");
     flood.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
@@ -252,7 +252,7 @@ impl Prometheus {
         let prometheus = Self(child);
         let mut lines = std::io::BufRead::lines(log).map_while(Result::ok);
         let line = lines.find(|line| line.contains("Listening on")).expect("it listens");
-        // What else it says must be read, lest it stops at a full pipe.
+        // The rest of its output must be read, or it would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let (_, address) = line.split_once("address=").expect("an address");
         (prometheus, address.split_whitespace().next().expect("an address").to_owned())

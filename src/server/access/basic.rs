@@ -1,7 +1,7 @@
-//! Basic authentication: who may ask, and how much work strangers can cause.
+//! Basic authentication, with a bound on the work that unauthenticated clients can cause.
 //!
-//! A bcrypt check is made to be slow, so checks have a lane of their own, one at a time: nothing else waits for them. A login that was found good is remembered as a keyed digest and costs next to nothing
-//! afterwards; it never waits behind the bad ones of others.
+//! A bcrypt check is slow by design, so checks run in a lane of their own, one at a time. A successful login is cached as a keyed
+//! digest: later requests cost little and never wait behind the failed logins of others.
 
 use super::schema::Hash;
 use crate::secret::Secret;
@@ -17,28 +17,28 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Password checks at a time: a flood of bad ones takes one core at most.
+/// Concurrent password checks: a flood of bad logins keeps at most one core busy.
 const CHECKS: usize = 1;
-/// Logins that may wait for a check; further ones are told to come again.
+/// Logins that may wait for a check; further ones are refused with `Retry-After`.
 const WAITING_LIMIT: usize = 64;
-/// Of these, for one client, so that one who guesses does not fill the queue before others.
+/// The share of one client, so that a client that guesses passwords cannot fill the queue.
 const WAITING_LIMIT_PER_CLIENT: usize = 8;
 
-/// Why a request is not answered.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// No login, or a bad one.
+    /// The login is missing or wrong.
     Unauthorized,
-    /// Too many logins wait to be checked.
+    /// Too many logins are waiting for a check.
     Busy,
 }
 
-/// The users that may log in; where there is none, nobody needs to.
+/// The users and their password hashes. Without users, every request is allowed.
 #[derive(Default)]
 pub(super) struct Users {
     hashes: BTreeMap<String, Secret>,
-    /// Whom nobody can be: a stranger is checked against it, so that it takes as long as for a user.
-    nobody: Option<Secret>,
+    /// Dummy hash of the highest cost in use, so that unknown users cost the same time as known ones. Absent without users.
+    dummy: Option<Secret>,
 }
 
 impl Users {
@@ -46,8 +46,8 @@ impl Users {
         let hashes: BTreeMap<_, _> = users.into_iter().map(|(user, Hash(hash))| (user, hash)).collect();
         let costs = hashes.values().filter_map(|hash| bcrypt::HashParts::from_str(hash.expose()).ok());
         let cost = costs.map(|parts| parts.get_cost()).max();
-        let nobody = cost.map(|cost| Secret::new(format!("$2b${cost:02}${}", ".".repeat(53))));
-        Self { hashes, nobody }
+        let dummy = cost.map(|cost| Secret::new(format!("$2b${cost:02}${}", ".".repeat(53))));
+        Self { hashes, dummy }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -55,7 +55,7 @@ impl Users {
     }
 }
 
-/// What a client says of itself.
+/// The credentials that a client sends.
 struct Login {
     user: String,
     password: SecretSlice<u8>,
@@ -75,53 +75,53 @@ impl Login {
     }
 }
 
-/// Checks logins, and remembers the good ones.
+/// Checks logins and caches the successful ones.
 pub(super) struct Logins {
-    good: Arc<Good>,
+    accepted: Arc<Accepted>,
     checks: Lane,
     waiting: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Logins {
     pub(super) fn new() -> Self {
-        #[expect(clippy::expect_used, reason = "the kernel does not run out of random numbers")]
+        #[expect(clippy::expect_used, reason = "the random number generator of the kernel does not fail")]
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("random numbers");
-        let good = Arc::new(Good { key, tags: Mutex::default() });
-        Self { good, checks: Lane::new("password", CHECKS), waiting: Mutex::default() }
+        let accepted = Arc::new(Accepted { key, tags: Mutex::default() });
+        Self { accepted, checks: Lane::new("password", CHECKS), waiting: Mutex::default() }
     }
 
-    /// Lets the request of a user pass.
+    /// Authenticates a request by its headers.
     ///
     /// # Errors
-    /// Whom it does not let pass, and why.
-    pub(super) async fn admit(&self, users: &Users, headers: &HeaderMap, client: IpAddr) -> Result<(), Refusal> {
-        let Some(nobody) = &users.nobody else { return Ok(()) };
+    /// Why the request is refused.
+    pub(super) async fn authenticate(&self, users: &Users, headers: &HeaderMap, client: IpAddr) -> Result<(), Refusal> {
+        let Some(dummy) = &users.dummy else { return Ok(()) };
         let login = Login::from(headers).ok_or(Refusal::Unauthorized)?;
         let known = users.hashes.get(&login.user);
-        let hash = known.unwrap_or(nobody).clone();
-        let token = self.good.token(&hash, &login.password);
-        if known.is_some() && self.good.remembers(&login.user, &token) {
+        let hash = known.unwrap_or(dummy).clone();
+        let token = self.accepted.token(&hash, &login.password);
+        if known.is_some() && self.accepted.contains(&login.user, &token) {
             return Ok(());
         }
-        let _turn = self.queue(client).ok_or(Refusal::Busy)?;
-        let (good, known) = (self.good.clone(), known.is_some());
-        // The check goes on, and holds its slot, where the client gives up.
+        let _slot = self.enter_queue(client).ok_or(Refusal::Busy)?;
+        let (accepted, known) = (self.accepted.clone(), known.is_some());
+        // The check continues and holds its slot even if the client disconnects.
         let check = move || {
-            // Another request with this very login may have been ahead.
-            if known && good.remembers(&login.user, &token) {
+            // Another request with the same login may have completed in the meantime.
+            if known && accepted.contains(&login.user, &token) {
                 return true;
             }
             let matches = bcrypt::verify(login.password.expose_secret(), hash.expose()).unwrap_or(false) && known;
             if matches {
-                good.remember(login.user, &token);
+                accepted.insert(login.user, &token);
             }
             matches
         };
-        let admitted = self.checks.run(check).await.map_err(|_| Refusal::Busy)?;
-        if admitted { Ok(()) } else { Err(Refusal::Unauthorized) }
+        let matches = self.checks.run(check).await.map_err(|_| Refusal::Busy)?;
+        if matches { Ok(()) } else { Err(Refusal::Unauthorized) }
     }
 
-    fn queue(&self, client: IpAddr) -> Option<Turn<'_>> {
+    fn enter_queue(&self, client: IpAddr) -> Option<QueueSlot<'_>> {
         let client = network(client);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let own = waiting.get(&client).copied().unwrap_or_default();
@@ -129,20 +129,20 @@ impl Logins {
             return None;
         }
         waiting.insert(client, own + 1);
-        Some(Turn { logins: self, client })
+        Some(QueueSlot { logins: self, client })
     }
 }
 
-/// The logins that were found good.
-struct Good {
-    /// Made anew by each start, so that what is remembered is worth nothing elsewhere.
+/// Cache of successful logins.
+struct Accepted {
+    /// Generated at every start, so that the digests are useless outside this process.
     key: hmac::Key,
-    /// By user: at most one for each that was ever configured.
+    /// By user; it grows to one entry for each user that was ever configured.
     tags: Mutex<HashMap<String, hmac::Tag>>,
 }
 
-impl Good {
-    /// What stands for a password in memory. The hash is part of it, so a changed one is never met by an old password.
+impl Accepted {
+    /// Stands for the password in memory. It covers the hash, so that a changed hash invalidates the cached login.
     fn token(&self, hash: &Secret, password: &SecretSlice<u8>) -> Vec<u8> {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(hash.expose().as_bytes());
@@ -150,12 +150,12 @@ impl Good {
         context.sign().as_ref().to_vec()
     }
 
-    fn remember(&self, user: String, token: &[u8]) {
+    fn insert(&self, user: String, token: &[u8]) {
         self.lock().insert(user, hmac::sign(&self.key, token));
     }
 
-    /// Tokens are compared by digests of theirs, which takes the same time wherever they differ.
-    fn remembers(&self, user: &str, token: &[u8]) -> bool {
+    /// Compares digests of the tokens in constant time.
+    fn contains(&self, user: &str, token: &[u8]) -> bool {
         self.lock().get(user).is_some_and(|tag| hmac::verify(&self.key, token, tag.as_ref()).is_ok())
     }
 
@@ -164,13 +164,13 @@ impl Good {
     }
 }
 
-/// A place in the queue.
-struct Turn<'a> {
+/// A slot in the queue of logins; dropping it frees the slot.
+struct QueueSlot<'a> {
     logins: &'a Logins,
     client: IpAddr,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         let mut waiting = self.logins.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         match waiting.get_mut(&self.client) {
@@ -182,7 +182,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Whoever has an IPv6 address mostly has all of its /64.
+/// The unit that shares a quota: an IPv4 address, or the /64 of an IPv6 address, because a client usually controls all of it.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -213,64 +213,69 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_user_with_the_password_passes() {
+    async fn only_a_user_with_the_right_password_is_let_in() {
         let (logins, users) = (Logins::new(), users());
-        assert_eq!(logins.admit(&users, &basic("alice:correct horse: ж"), CLIENT).await, Ok(()));
-        assert_eq!(logins.admit(&users, &basic("alice:correct horse: ж"), CLIENT).await, Ok(()), "once more, from memory");
+        assert_eq!(logins.authenticate(&users, &basic("alice:correct horse: ж"), CLIENT).await, Ok(()));
+        assert_eq!(logins.authenticate(&users, &basic("alice:correct horse: ж"), CLIENT).await, Ok(()), "from the cache");
         let bad = ["alice:", "alice:correct horse: ж ", "bob:correct horse: ж", ":", "alice", "", "alice:\0"];
         let bad = bad.iter().map(|login| basic(login));
         let odd = ["Basic", "Basic !", "Bearer YWxpY2U6", "Digest a", ""].map(headers);
         for headers in bad.chain(odd).chain([HeaderMap::new()]) {
-            assert_eq!(logins.admit(&users, &headers, CLIENT).await, Err(Refusal::Unauthorized), "{headers:?}");
+            assert_eq!(logins.authenticate(&users, &headers, CLIENT).await, Err(Refusal::Unauthorized), "{headers:?}");
         }
-        assert_eq!(logins.admit(&Users::default(), &HeaderMap::new(), CLIENT).await, Ok(()), "without users, all pass");
+        assert_eq!(
+            logins.authenticate(&Users::default(), &HeaderMap::new(), CLIENT).await,
+            Ok(()),
+            "without users, every request is allowed"
+        );
     }
 
     #[tokio::test]
-    async fn a_changed_hash_ends_what_was_remembered() {
+    async fn a_changed_hash_invalidates_the_cached_login() {
         let logins = Logins::new();
         let login = basic("alice:correct horse: ж");
-        assert_eq!(logins.admit(&users(), &login, CLIENT).await, Ok(()));
+        assert_eq!(logins.authenticate(&users(), &login, CLIENT).await, Ok(()));
         let hash = Hash(Secret::new(bcrypt::hash("another", 4).expect("a hash")));
         let changed = Users::new(BTreeMap::from([("alice".to_owned(), hash)]));
-        assert_eq!(logins.admit(&changed, &login, CLIENT).await, Err(Refusal::Unauthorized));
+        assert_eq!(logins.authenticate(&changed, &login, CLIENT).await, Err(Refusal::Unauthorized));
     }
 
     #[tokio::test]
     async fn the_queue_is_bounded_for_each_client_and_for_all() {
         let logins = Logins::new();
         let client = |n: u8| IpAddr::from([10, 0, 0, n]);
-        let turns: Vec<_> = (0..9).map(|_| logins.queue(client(0))).collect();
-        assert_eq!(turns.iter().filter(|turn| turn.is_some()).count(), WAITING_LIMIT_PER_CLIENT);
-        let others: Vec<_> = (1..=100).map(|n| logins.queue(client(n))).collect();
+        let slots: Vec<_> = (0..9).map(|_| logins.enter_queue(client(0))).collect();
+        assert_eq!(slots.iter().filter(|slot| slot.is_some()).count(), WAITING_LIMIT_PER_CLIENT);
+        let others: Vec<_> = (1..=100).map(|n| logins.enter_queue(client(n))).collect();
         assert_eq!(others.iter().flatten().count(), WAITING_LIMIT - WAITING_LIMIT_PER_CLIENT);
-        drop((turns, others));
-        assert!(logins.waiting.lock().expect("whole").is_empty());
+        drop((slots, others));
+        assert!(logins.waiting.lock().expect("not poisoned").is_empty());
         assert_eq!(network("2001:db8::1".parse().expect("good")), network("2001:db8::2".parse().expect("good")));
         assert_eq!(network("::ffff:10.0.0.1".parse().expect("good")), client(1));
     }
 
     #[tokio::test]
-    async fn who_is_known_does_not_wait_for_the_check_of_others() {
+    async fn a_cached_login_does_not_wait_for_the_checks_of_others() {
         let (logins, users) = (Logins::new(), users());
         let login = basic("alice:correct horse: ж");
-        assert_eq!(logins.admit(&users, &login, CLIENT).await, Ok(()));
-        // Somebody else's check takes long.
+        assert_eq!(logins.authenticate(&users, &login, CLIENT).await, Ok(()));
+        // The check of another login takes long.
         let (release, long) = std::sync::mpsc::channel::<()>();
         let mut busy = Box::pin(logins.checks.run(move || long.recv()));
         assert!(busy.as_mut().now_or_never().is_none());
-        assert_eq!(logins.admit(&users, &login, CLIENT).await, Ok(()));
+        assert_eq!(logins.authenticate(&users, &login, CLIENT).await, Ok(()));
         let stranger = basic("alice:guess");
-        let waiting: Vec<_> = (0..=WAITING_LIMIT_PER_CLIENT).map(|_| Box::pin(logins.admit(&users, &stranger, CLIENT))).collect();
+        let waiting: Vec<_> =
+            (0..=WAITING_LIMIT_PER_CLIENT).map(|_| Box::pin(logins.authenticate(&users, &stranger, CLIENT))).collect();
         let (first, ..) = futures_util::future::select_all(waiting).await;
         assert_eq!(first, Err(Refusal::Busy), "the ninth does not wait");
         drop(release);
     }
 
     #[test]
-    fn a_stranger_is_checked_as_dearly_as_a_user() {
-        let nobody = users().nobody.expect("someone to check against");
-        assert!(nobody.expose().starts_with("$2b$04$"));
-        assert_eq!(bcrypt::verify("guess", nobody.expose()).ok(), Some(false), "the check runs to its end");
+    fn an_unknown_user_is_checked_against_a_hash_of_the_same_cost() {
+        let dummy = users().dummy.expect("a hash");
+        assert!(dummy.expose().starts_with("$2b$04$"));
+        assert_eq!(bcrypt::verify("guess", dummy.expose()).ok(), Some(false), "a well-formed hash");
     }
 }

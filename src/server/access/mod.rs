@@ -1,7 +1,7 @@
-//! The web configuration: who may connect and how, in the format that Prometheus exporters share.
+//! The web configuration: TLS, basic authentication and response headers, in the format that Prometheus exporters share.
 //!
-//! It owns TLS, basic authentication and the configured headers, and looks every second whether its files have changed. No request
-//! waits for a file. It knows nothing of what is served.
+//! It reloads its files when they change and checks for that every second. No request waits for a file. It knows nothing about what
+//! is served.
 
 mod basic;
 mod schema;
@@ -13,6 +13,7 @@ mod watch;
 use crate::config::{ConfigError, yaml};
 use crate::problem::Problem;
 use crate::system::lane::Lane;
+use arc_swap::ArcSwap;
 pub(crate) use basic::Refusal;
 use basic::{Logins, Users};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -25,55 +26,56 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use watch::Watched;
 
-/// How often it is looked whether the files have changed.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How often the files are checked for changes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The web configuration in force. Whoever uses it gets what is in force by then, without touching a file.
+/// The web configuration. Requests load the settings in force without waiting; files are read on the side.
 pub struct Web {
     path: Option<PathBuf>,
-    /// Held while it is copied or swapped, and never while a file is looked at.
-    state: Mutex<State>,
-    readings: AtomicU64,
-    /// Where [`Web::watch`] looks at the files. Their disk can hang, and then there is one look that hangs.
+    in_force: ArcSwap<Settings>,
+    /// Held to compare and replace the settings in force, and never during I/O.
+    last: Mutex<LastRead>,
+    reads: AtomicU64,
+    /// Where [`Web::watch`] checks the files. It has one thread, so that a hanging disk blocks no more than that.
     files: Lane,
     logins: Logins,
 }
 
+/// The most recent read whose outcome was handled, whether it was good or bad.
 #[derive(Default)]
-struct State {
-    /// The number of the reading that was used last, be it good or bad.
-    reading: u64,
+struct LastRead {
+    number: u64,
     watched: Arc<Watched>,
-    settings: Arc<Settings>,
 }
 
-/// What the files said when they were read. None of it is in force.
-pub struct Reading {
+/// The outcome of reading the files. [`Web::put_into_force`] applies it.
+pub struct Loaded {
     number: u64,
     watched: Watched,
     settings: Result<Settings, ConfigError>,
 }
 
-/// What one reading of the files says. By default: plain HTTP for everybody.
+/// The settings of one version of the files. The default is plain HTTP without authentication.
 #[derive(Default)]
 pub(crate) struct Settings {
-    /// How connections are encrypted, if they are.
+    /// Absent for plain HTTP.
     pub(crate) tls: Option<Arc<ServerConfig>>,
-    /// Headers of every answer.
+    /// Headers of every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     users: Users,
 }
 
 impl Web {
-    /// Reads the file at `path` and those that it names; without a path, everybody is served over plain HTTP.
+    /// Reads the file at `path` and the files that it names. Without a path, the default settings are in force.
     ///
     /// # Errors
-    /// The first problem, with the place and the mend.
+    /// The first problem, with its place and the fix.
     pub fn open(path: Option<&Path>) -> Result<Self, ConfigError> {
         let web = Self {
             path: path.map(Path::to_owned),
-            state: Mutex::default(),
-            readings: AtomicU64::new(0),
+            in_force: ArcSwap::default(),
+            last: Mutex::default(),
+            reads: AtomicU64::new(0),
             files: Lane::new("web", 1),
             logins: Logins::new(),
         };
@@ -81,80 +83,81 @@ impl Web {
         let settings = web.current();
         if settings.tls.is_none() && !settings.users.is_empty() {
             tracing::warn!(
-                "basic_auth_users without tls_server_config: passwords cross the network in the clear; add TLS, or listen on loopback"
+                "basic_auth_users without tls_server_config: passwords cross the network unencrypted; add TLS, or listen on loopback"
             );
         }
         Ok(web)
     }
 
-    /// Reads the files. It blocks, for as long as their disk likes.
+    /// Reads the files. It blocks for as long as the disk takes, without a bound.
     #[must_use]
-    pub fn read(&self) -> Reading {
-        let number = self.readings.fetch_add(1, Ordering::Relaxed) + 1;
+    pub fn read(&self) -> Loaded {
+        let number = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
         let mut watched = Watched::default();
         let settings = self.path.as_deref().map_or_else(|| Ok(Settings::default()), |path| Settings::read(path, &mut watched));
-        Reading { number, watched, settings }
+        Loaded { number, watched, settings }
     }
 
-    /// Serves by what was read from now on. A bad reading leaves in force what there was before, and so does one that would serve
-    /// without the TLS or the users that there were: half-written files must open no door. One that began before another that was
-    /// used already says nothing new, and is dropped.
+    /// Puts the settings that were read into force. The old ones stay when the new ones are bad, and also when the new ones would drop
+    /// TLS or the users: a half-written file must not open the server to everybody. A read that began before the last one that was
+    /// handled is outdated and ignored.
     ///
     /// # Errors
     /// As [`Web::open`].
-    pub fn put_into_force(&self, Reading { number, watched, settings }: Reading) -> Result<(), ConfigError> {
+    pub fn put_into_force(&self, Loaded { number, watched, settings }: Loaded) -> Result<(), ConfigError> {
         let Some(path) = &self.path else { return Ok(()) };
-        let mut state = self.lock();
-        if number < state.reading {
+        let mut last = self.lock();
+        if number < last.number {
             return Ok(());
         }
-        // What is bad is not read again either until it changes.
-        (state.reading, state.watched) = (number, Arc::new(watched));
-        state.settings = Arc::new(settings?.closed_as(&state.settings, path)?);
+        // Recorded for bad files, too: they are not read again until they change.
+        *last = LastRead { number, watched: Arc::new(watched) };
+        let settings = settings?.at_least_as_closed_as(&self.in_force.load(), path)?;
+        self.in_force.store(Arc::new(settings));
         Ok(())
     }
 
-    /// Looks every second whether a file has changed, and puts it into force: a second after the change, and the time that reading it
-    /// takes. While the disk hangs, what was in force stays. Without files there is nothing to look at, and nothing is woken.
+    /// Checks every second whether a file has changed, and if so reads all of them and puts them into force. While the disk hangs, the
+    /// old settings stay. Without a path, it sleeps for ever.
     pub async fn watch(self: Arc<Self>) -> Infallible {
         if self.path.is_none() {
             return std::future::pending().await;
         }
         loop {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             let web = self.clone();
-            match self.files.run(move || web.look()).await {
+            match self.files.run(move || web.reload_if_changed()).await {
                 Ok(None) => {}
-                Ok(Some(Ok(()))) => tracing::info!("the web configuration has changed and is in force"),
+                Ok(Some(Ok(()))) => tracing::info!("web configuration reloaded"),
                 Ok(Some(Err(error))) => {
-                    tracing::warn!(%error, "the web configuration has changed and cannot be used; the old one stays");
+                    tracing::warn!(%error, "web configuration not reloaded; the old one stays in force");
                 }
-                Err(error) => tracing::debug!(%error, "cannot look whether the web configuration has changed"),
+                Err(error) => tracing::debug!(%error, "cannot check whether the web configuration has changed"),
             }
         }
     }
 
-    /// Puts the files into force if one of them has changed. It blocks as [`Web::read`] does.
-    fn look(&self) -> Option<Result<(), ConfigError>> {
+    /// Reads the files and puts them into force if one of them has changed. It blocks like [`Web::read`].
+    fn reload_if_changed(&self) -> Option<Result<(), ConfigError>> {
         let watched = self.lock().watched.clone();
         watched.changed().then(|| self.put_into_force(self.read()))
     }
 
-    /// What is in force.
+    /// The settings in force.
     pub(crate) fn current(&self) -> Arc<Settings> {
-        self.lock().settings.clone()
+        self.in_force.load_full()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LastRead> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a request with these headers pass.
+    /// Authenticates a request by its headers.
     ///
     /// # Errors
-    /// Why it must not be answered.
-    pub(crate) async fn admit(&self, settings: &Settings, headers: &HeaderMap, client: IpAddr) -> Result<(), Refusal> {
-        self.logins.admit(&settings.users, headers, client).await
+    /// Why the request is refused.
+    pub(crate) async fn authenticate(&self, settings: &Settings, headers: &HeaderMap, client: IpAddr) -> Result<(), Refusal> {
+        self.logins.authenticate(&settings.users, headers, client).await
     }
 }
 
@@ -170,7 +173,7 @@ impl Settings {
 
     fn check(file: schema::File, directory: &Path, watched: &mut Watched) -> Result<Self, Problem> {
         if file.rate_limit.is_some() {
-            let text = "is not supported; connections and password checks are bounded without it, so drop it";
+            let text = "is not supported; connections and password checks are bounded anyway; remove it";
             return Err(Problem::at("rate_limit", text));
         }
         let within = |problem: Problem| Problem::at(format!("tls_server_config.{}", problem.place), problem.text);
@@ -184,10 +187,11 @@ impl Settings {
         Ok(Self { tls, headers, users: Users::new(users) })
     }
 
-    /// These settings, unless they would open what `old` keeps closed.
-    fn closed_as(self, old: &Self, path: &Path) -> Result<Self, ConfigError> {
-        let gone =
-            |key: &str| Err(ConfigError::of_file(path, &format!("{key}: is gone; put it back, or restart to serve without")));
+    /// These settings, unless they drop the TLS or the users that `old` has.
+    fn at_least_as_closed_as(self, old: &Self, path: &Path) -> Result<Self, ConfigError> {
+        let gone = |key: &str| {
+            Err(ConfigError::of_file(path, &format!("{key}: was removed; put it back, or restart to serve without it")))
+        };
         if old.tls.is_some() && self.tls.is_none() {
             return gone("tls_server_config");
         }

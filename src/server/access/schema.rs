@@ -1,8 +1,6 @@
-//! What the web configuration may look like, key by key: the format of exporter-toolkit, which Prometheus exporters share. It does
-//! no I/O.
+//! The keys and values of the web configuration, in the format of exporter-toolkit, which Prometheus exporters share. It does no I/O.
 //!
-//! Values that mean something only to Go's TLS are refused by name rather than passed over: a setting that is silently not in
-//! force is worse than a start that fails.
+//! Values that only Go's TLS supports are errors: a start that fails is better than a security setting that is silently ignored.
 
 use crate::config::UniqueMap;
 use crate::problem;
@@ -20,7 +18,7 @@ use serde::de::{Deserializer, IgnoredAny};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The dearest bcrypt cost that is taken: each step doubles the time, and 16 is several seconds for one login.
+/// The highest bcrypt cost that is accepted. Each step doubles the time; at 16, one login takes several seconds.
 const MAX_COST: u32 = 16;
 
 #[derive(Deserialize)]
@@ -50,7 +48,7 @@ pub(super) struct Tls {
     pub curve_preferences: Option<Vec<Curve>>,
 }
 
-/// What is asked of clients before they may speak.
+/// Which certificate a client must present.
 #[derive(Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum ClientAuth {
     #[default]
@@ -65,13 +63,13 @@ pub(super) enum ClientAuth {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map with http2 or headers")]
 pub(super) struct HttpServer {
-    /// Taken for the sake of shared files: HTTP/1.1 is what is spoken, whatever it says.
+    /// Accepted because the files are shared with other exporters, and ignored: the server speaks HTTP/1.1 only.
     #[serde(rename = "http2")]
     pub _http2: Option<bool>,
     pub headers: Option<Headers>,
 }
 
-/// Headers of every answer; an empty one is not sent.
+/// Headers of every response. A header with an empty value is not sent.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map from headers to their values")]
 pub(super) struct Headers {
@@ -121,7 +119,7 @@ checked_texts! {
     Hash(Secret): hash;
     /// A version of TLS.
     Version(&'static SupportedProtocolVersion): version;
-    /// A cipher suite of TLS 1.2; none where it is one of TLS 1.3, which are always on.
+    /// A cipher suite of TLS 1.2. Absent for a suite of TLS 1.3: those are always enabled.
     Suite(Option<SupportedCipherSuite>): suite;
     /// A group for the key exchange.
     Curve(&'static dyn SupportedKxGroup): curve;
@@ -140,7 +138,7 @@ fn hash(text: &str) -> Result<Secret, &'static str> {
     let parts = bcrypt::HashParts::from_str(text).map_err(|_| "not a bcrypt hash; make one with: htpasswd -nBC 10 NAME")?;
     match parts.get_cost() {
         4..=MAX_COST => Ok(Secret::new(text.to_owned())),
-        _ => Err("a bcrypt cost that is too dear or none; make a hash with: htpasswd -nBC 10 NAME"),
+        _ => Err("a bcrypt cost outside 4 to 16; make a hash with: htpasswd -nBC 10 NAME"),
     }
 }
 
@@ -148,7 +146,7 @@ fn version(name: &str) -> Result<&'static SupportedProtocolVersion, &'static str
     match name {
         "TLS13" => Ok(&TLS13),
         "TLS12" => Ok(&TLS12),
-        "TLS10" | "TLS11" => Err("a version of TLS that is broken and not spoken; write TLS12 or TLS13"),
+        "TLS10" | "TLS11" => Err("an insecure version of TLS, which is not supported; write TLS12 or TLS13"),
         _ => Err("not a version of TLS; write TLS12 or TLS13"),
     }
 }
@@ -162,7 +160,7 @@ fn suite(name: &str) -> Result<Option<SupportedCipherSuite>, &'static str> {
         "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" => Ok(Some(suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)),
         "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => Ok(Some(suites::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384)),
         "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256" => Ok(Some(suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256)),
-        _ => Err("not a cipher suite that can be had here; use TLS_ECDHE_ECDSA_WITH_ or TLS_ECDHE_RSA_WITH_ \
+        _ => Err("not a supported cipher suite; use TLS_ECDHE_ECDSA_WITH_ or TLS_ECDHE_RSA_WITH_ \
                   and AES_128_GCM_SHA256, AES_256_GCM_SHA384 or CHACHA20_POLY1305_SHA256"),
     }
 }
@@ -172,7 +170,7 @@ fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, &'static str> {
         "X25519" => Ok(kx_group::X25519),
         "CurveP256" => Ok(kx_group::SECP256R1),
         "CurveP384" => Ok(kx_group::SECP384R1),
-        _ => Err("not a curve that can be had here; use X25519, CurveP256 or CurveP384"),
+        _ => Err("not a supported curve; use X25519, CurveP256 or CurveP384"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Web configurations that are good, and the exact message for each that is not.
+//! Valid web configurations, and the exact error message for each invalid one.
 
 use super::*;
 use futures_util::FutureExt;
@@ -34,7 +34,7 @@ fn open(directory: &TempDir, text: &str) -> Result<Web, String> {
 const TLS: &str = "tls_server_config:\n  cert_file: good.crt\n  key_file: good.key\n";
 
 #[test]
-fn good_files_are_taken() {
+fn valid_files_are_accepted() {
     let directory = directory();
     let cases = [
         ("{}", false, false),
@@ -80,7 +80,7 @@ fn tls_settings_are_honoured() {
 }
 
 #[test]
-fn inline_pem_is_taken_and_headers_are_listed() {
+fn inline_pem_and_headers_are_accepted() {
     let directory = directory();
     let pem = |name: &str| std::fs::read_to_string(directory.path().join(name)).expect("a file").replace('\n', "\n    ");
     let text = format!(
@@ -95,7 +95,7 @@ fn inline_pem_is_taken_and_headers_are_listed() {
     assert!(settings.tls.is_some());
 }
 
-/// A good `tls_server_config` with another key.
+/// A valid `tls_server_config` with one more key.
 fn tls(more: &str) -> String {
     format!("{TLS}  {more}\n")
 }
@@ -104,7 +104,7 @@ fn pair(certificate: &str, key: &str) -> String {
     format!("tls_server_config: {{cert_file: {certificate}, key_file: {key}}}")
 }
 
-/// Asserts that each text is refused with the one line beside it.
+/// Asserts that each text is refused with exactly the message beside it.
 fn refused(cases: &[(String, &str)]) {
     let directory = directory();
     for (text, told) in cases {
@@ -113,7 +113,7 @@ fn refused(cases: &[(String, &str)]) {
 }
 
 #[test]
-fn a_file_of_another_form_is_refused() {
+fn a_file_of_another_structure_is_refused() {
     refused(&[
         (
             "hunter2".to_owned(),
@@ -129,7 +129,7 @@ fn a_file_of_another_form_is_refused() {
         ),
         (
             "rate_limit: {interval: 1s, burst: 20}".to_owned(),
-            "web.yml: rate_limit: is not supported; connections and password checks are bounded without it, so drop it",
+            "web.yml: rate_limit: is not supported; connections and password checks are bounded anyway; remove it",
         ),
     ]);
 }
@@ -157,13 +157,13 @@ fn certificates_and_keys_that_cannot_be_used_are_refused() {
         ),
         (
             pair("good.crt", "other.key"),
-            "web.yml: tls_server_config.key_file: other.key is not the key of the certificate; give the pair",
+            "web.yml: tls_server_config.key_file: other.key is not the key of the certificate; name a matching pair",
         ),
         (
             pair(".", "good.key"),
             "web.yml: tls_server_config.cert_file: cannot read .: it is not a regular file; create it or correct the path",
         ),
-        (tls("cert: hunter2"), "web.yml: tls_server_config.cert: stands beside cert_file; drop one of them"),
+        (tls("cert: hunter2"), "web.yml: tls_server_config.cert: is set together with cert_file; remove one of them"),
         (tls("cert_file: good.crt"), "web.yml:2:3: tls_server_config.cert_file: stands there twice; drop one"),
         (
             tls("cert_path: good.crt"),
@@ -172,7 +172,7 @@ fn certificates_and_keys_that_cannot_be_used_are_refused() {
         (tls("client_auth_type: RequireAndVerifyClientCert"), "web.yml: tls_server_config.client_ca_file: is missing; add it"),
         (
             tls("client_ca_file: ca.crt"),
-            "web.yml: tls_server_config.client_ca_file: has no use without client_auth_type: RequireAndVerifyClientCert; add that or drop it",
+            "web.yml: tls_server_config.client_ca_file: has no effect without client_auth_type: RequireAndVerifyClientCert; add that or remove it",
         ),
         (
             tls("client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: text.pem"),
@@ -180,7 +180,7 @@ fn certificates_and_keys_that_cannot_be_used_are_refused() {
         ),
         (
             tls("client_allowed_sans: [a]"),
-            "web.yml: tls_server_config.client_allowed_sans: is not supported; have client_ca_file vouch for those clients alone that may connect, and drop it",
+            "web.yml: tls_server_config.client_allowed_sans: is not supported; remove it, and name a CA in client_ca_file that issues certificates only to the clients that may connect",
         ),
     ]);
 }
@@ -194,24 +194,24 @@ fn tls_settings_that_cannot_be_honoured_are_refused() {
         ),
         (
             tls("min_version: TLS11"),
-            "web.yml:4:16: tls_server_config.min_version: a version of TLS that is broken and not spoken; write TLS12 or TLS13",
+            "web.yml:4:16: tls_server_config.min_version: an insecure version of TLS, which is not supported; write TLS12 or TLS13",
         ),
         (tls("max_version: hunter2"), "web.yml:4:16: tls_server_config.max_version: not a version of TLS; write TLS12 or TLS13"),
         (
             tls("min_version: TLS13\n  max_version: TLS12"),
-            "web.yml: tls_server_config.max_version: is below min_version; swap them or drop one",
+            "web.yml: tls_server_config.max_version: is below min_version; swap them or remove one",
         ),
         (
             tls("cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_RSA_WITH_AES_128_CBC_SHA]"),
-            "web.yml:4:43: tls_server_config.cipher_suites[1]: not a cipher suite that can be had here; use TLS_ECDHE_ECDSA_WITH_ or TLS_ECDHE_RSA_WITH_ and AES_128_GCM_SHA256, AES_256_GCM_SHA384 or CHACHA20_POLY1305_SHA256",
+            "web.yml:4:43: tls_server_config.cipher_suites[1]: not a supported cipher suite; use TLS_ECDHE_ECDSA_WITH_ or TLS_ECDHE_RSA_WITH_ and AES_128_GCM_SHA256, AES_256_GCM_SHA384 or CHACHA20_POLY1305_SHA256",
         ),
         (
             tls("max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]"),
-            "web.yml: tls_server_config.cipher_suites: leave none for the versions of TLS; add some or drop the key",
+            "web.yml: tls_server_config.cipher_suites: contain none for the enabled versions of TLS; add some or remove the key",
         ),
         (
             tls("curve_preferences: [CurveP521]"),
-            "web.yml:4:23: tls_server_config.curve_preferences[0]: not a curve that can be had here; use X25519, CurveP256 or CurveP384",
+            "web.yml:4:23: tls_server_config.curve_preferences[0]: not a supported curve; use X25519, CurveP256 or CurveP384",
         ),
         (
             tls("prefer_server_cipher_suites: 17"),
@@ -233,7 +233,7 @@ fn bad_users_and_headers_are_refused() {
         ),
         (
             format!("basic_auth_users: {{alice: {}}}", HASH.replace("$04$", "$31$")),
-            "web.yml:1:27: basic_auth_users.alice: a bcrypt cost that is too dear or none; make a hash with: htpasswd -nBC 10 NAME",
+            "web.yml:1:27: basic_auth_users.alice: a bcrypt cost outside 4 to 16; make a hash with: htpasswd -nBC 10 NAME",
         ),
         (
             format!("basic_auth_users: {{alice: {HASH}, alice: {HASH}}}"),
@@ -267,7 +267,7 @@ fn bad_users_and_headers_are_refused() {
 }
 
 #[test]
-fn nothing_is_missing_and_no_text() {
+fn null_counts_as_a_missing_text() {
     let missing = "is missing; write a text, in quotes where it is the word null";
     let key = "a key is missing; write it, in quotes where it is the word null";
     let cases = [
@@ -283,7 +283,7 @@ fn nothing_is_missing_and_no_text() {
 }
 
 #[test]
-fn a_change_that_is_bad_or_opens_a_door_leaves_the_old_in_force() {
+fn a_bad_or_less_secure_file_leaves_the_old_settings_in_force() {
     let directory = directory();
     let web = open(&directory, &format!("{TLS}basic_auth_users: {{alice: {HASH}}}\n")).expect("good");
     let before = web.current();
@@ -297,8 +297,8 @@ fn a_change_that_is_bad_or_opens_a_door_leaves_the_old_in_force() {
             "tls_config: {}",
             "web.yml:1:1: tls_config: unknown key; expected one of `tls_server_config`, `http_server_config`, `basic_auth_users`, `rate_limit`",
         ),
-        ("", "web.yml: tls_server_config: is gone; put it back, or restart to serve without"),
-        (TLS, "web.yml: basic_auth_users: is gone; put it back, or restart to serve without"),
+        ("", "web.yml: tls_server_config: was removed; put it back, or restart to serve without it"),
+        (TLS, "web.yml: basic_auth_users: was removed; put it back, or restart to serve without it"),
     ];
     for (text, told) in cases {
         assert_eq!(change(text), Err(told.to_owned()), "{text:?}");
@@ -308,90 +308,90 @@ fn a_change_that_is_bad_or_opens_a_door_leaves_the_old_in_force() {
     assert!(!Arc::ptr_eq(&before, &web.current()));
 }
 
-/// Lets the watcher look once, which it does within a second.
-async fn look(web: &Arc<Web>) {
+/// Lets the watcher check the files once.
+async fn check(web: &Arc<Web>) {
     let mut watching = Box::pin(web.clone().watch());
-    // Looks are counted by the slot that each takes.
-    let looked = async {
-        tokio::time::sleep(PAUSE * 3 / 2).await;
+    // The lane has one thread: once it is free again, the check is done.
+    let checked = async {
+        tokio::time::sleep(CHECK_INTERVAL * 3 / 2).await;
         let _ = web.files.run(|| ()).await;
     };
     tokio::select! {
         never = watching.as_mut() => match never {},
-        () = looked => {}
+        () = checked => {}
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn files_are_read_again_once_they_change() {
+async fn files_are_read_again_when_they_change() {
     let directory = directory();
     let web = Arc::new(open(&directory, TLS).expect("good"));
     let first = web.current();
-    look(&web).await;
+    check(&web).await;
     assert!(Arc::ptr_eq(&first, &web.current()), "nothing has changed");
     let key = directory.path().join("good.key");
     let good = std::fs::read(&key).expect("a file");
     std::fs::copy(directory.path().join("other.key"), &key).expect("a copy");
-    look(&web).await;
+    check(&web).await;
     assert!(Arc::ptr_eq(&first, &web.current()), "the new key is not the certificate's");
     std::fs::remove_file(&key).expect("gone");
-    look(&web).await;
-    assert!(Arc::ptr_eq(&first, &web.current()), "a key that is gone");
+    check(&web).await;
+    assert!(Arc::ptr_eq(&first, &web.current()), "the key was removed");
     std::fs::write(&key, good).expect("a file");
     assert!(Arc::ptr_eq(&first, &web.current()), "not at once");
-    look(&web).await;
+    check(&web).await;
     assert!(!Arc::ptr_eq(&first, &web.current()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_disk_hangs_what_was_in_force_is_there_at_once_and_one_look_waits() {
+async fn while_the_disk_hangs_the_old_settings_serve_without_waiting() {
     let directory = directory();
     let web = Arc::new(open(&directory, &format!("basic_auth_users: {{alice: {HASH}}}\n")).expect("good"));
     let first = web.current();
-    // A look that does not return.
+    // A check that does not return.
     let (release, hang) = std::sync::mpsc::channel::<()>();
     let mut hanging = Box::pin(web.files.run(move || hang.recv()));
     assert!(hanging.as_mut().now_or_never().is_none());
     std::fs::write(directory.path().join("web.yml"), format!("basic_auth_users: {{bob: {HASH}}}\n")).expect("a file");
     let mut watching = Box::pin(web.clone().watch());
     for _ in 0..100 {
-        let a_while = tokio::time::timeout(PAUSE, watching.as_mut()).await;
-        assert!(a_while.is_err() && Arc::ptr_eq(&first, &web.current()));
-        let login = web.admit(&first, &HeaderMap::new(), [127, 0, 0, 1].into()).now_or_never();
+        let waited = tokio::time::timeout(CHECK_INTERVAL, watching.as_mut()).await;
+        assert!(waited.is_err() && Arc::ptr_eq(&first, &web.current()));
+        let login = web.authenticate(&first, &HeaderMap::new(), [127, 0, 0, 1].into()).now_or_never();
         assert_eq!(login, Some(Err(Refusal::Unauthorized)));
     }
-    // What a reload has read meanwhile counts, and a look that began before it does not undo it.
+    // A read that began before a reload does not undo it.
     let late = web.read();
     std::fs::write(directory.path().join("web.yml"), format!("basic_auth_users: {{eve: {HASH}}}\n")).expect("a file");
     web.put_into_force(web.read()).expect("good");
     let reloaded = web.current();
-    web.put_into_force(late).expect("nothing new");
+    web.put_into_force(late).expect("an outdated read is ignored");
     assert!(Arc::ptr_eq(&reloaded, &web.current()) && !Arc::ptr_eq(&first, &reloaded));
     drop((watching, release, hanging));
-    look(&web).await;
+    check(&web).await;
     assert!(Arc::ptr_eq(&reloaded, &web.current()), "nothing has changed since");
 }
 
-/// Counts how often it is woken.
+/// Counts wake-ups.
 #[derive(Default)]
-struct Woken(AtomicU64);
+struct WakeCount(AtomicU64);
 
-impl std::task::Wake for Woken {
+impl std::task::Wake for WakeCount {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_files_nothing_is_woken() {
+async fn without_files_the_watcher_never_wakes() {
     let directory = directory();
     let (without, with) = (Arc::new(Web::open(None).expect("no file")), Arc::new(open(&directory, TLS).expect("good")));
     let mut woken = Vec::new();
     for web in [without, with] {
-        let count = Arc::new(Woken::default());
+        let count = Arc::new(WakeCount::default());
         let mut watching = Box::pin(web.watch());
         assert!(watching.as_mut().poll(&mut std::task::Context::from_waker(&count.clone().into())).is_pending());
-        tokio::time::sleep(PAUSE * 3600).await;
+        tokio::time::sleep(CHECK_INTERVAL * 3600).await;
         woken.push(count.0.load(Ordering::Relaxed));
     }
     assert_eq!(woken, [0, 1]);

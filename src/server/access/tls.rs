@@ -1,4 +1,4 @@
-//! From the keys of `tls_server_config` and the files they name to what rustls serves with.
+//! Builds the TLS configuration of the server from `tls_server_config` and the files that it names.
 
 use super::schema::{ClientAuth, Text, Tls};
 use super::watch::Watched;
@@ -16,16 +16,16 @@ use secrecy::{ExposeSecret, SecretSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What is spoken within TLS.
+/// The only protocol that is offered in ALPN.
 const PROTOCOL: &[u8] = b"http/1.1";
 
-/// Reads the certificate, the key and the client CA, and puts them together. Relative paths start at `directory`.
+/// Reads the certificate, the key and the client CA, and builds the configuration. Paths are relative to `directory`.
 ///
 /// # Errors
-/// What is wrong, at which key.
+/// The first problem, with its key and the fix.
 pub(super) fn server(tls: Tls, directory: &Path, watched: &mut Watched) -> Result<Arc<ServerConfig>, Problem> {
     if tls.client_allowed_sans.is_some() {
-        let text = "is not supported; have client_ca_file vouch for those clients alone that may connect, and drop it";
+        let text = "is not supported; remove it, and name a CA in client_ca_file that issues certificates only to the clients that may connect";
         return Err(Problem::at("client_allowed_sans", text));
     }
     let mut read = |key, inline, file| Pem::read(key, inline, file, directory, watched);
@@ -47,11 +47,11 @@ pub(super) fn server(tls: Tls, directory: &Path, watched: &mut Watched) -> Resul
     let between = |version: u16| (u16::from(lowest.version)..=u16::from(highest.version)).contains(&version);
     let versions: Vec<_> = [&TLS13, &TLS12].into_iter().filter(|version| between(version.version.into())).collect();
     if versions.is_empty() {
-        return Err(Problem::at("max_version", "is below min_version; swap them or drop one"));
+        return Err(Problem::at("max_version", "is below min_version; swap them or remove one"));
     }
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions)
-        .map_err(|_| Problem::at("cipher_suites", "leave none for the versions of TLS; add some or drop the key"))?;
+        .map_err(|_| Problem::at("cipher_suites", "contain none for the enabled versions of TLS; add some or remove the key"))?;
     let builder = match client_verifier(tls.client_auth_type.unwrap_or_default(), client_ca, provider)? {
         None => builder.with_no_client_auth(),
         Some(verifier) => builder.with_client_cert_verifier(verifier),
@@ -76,7 +76,10 @@ fn client_verifier(
     let optional = match wanted {
         ClientAuth::NoClientCert => {
             return client_ca.map_or(Ok(None), |ca| {
-                Err(Problem::at(ca.place, "has no use without client_auth_type: RequireAndVerifyClientCert; add that or drop it"))
+                Err(Problem::at(
+                    ca.place,
+                    "has no effect without client_auth_type: RequireAndVerifyClientCert; add that or remove it",
+                ))
             });
         }
         ClientAuth::RequestClientCert => return any(false),
@@ -94,7 +97,7 @@ fn client_verifier(
     builder.build().map(Some).map_err(|_| client_ca.no_certificate())
 }
 
-/// PEM text, with where it came from for messages.
+/// PEM text, with its origin for error messages.
 struct Pem {
     place: String,
     from: String,
@@ -102,7 +105,7 @@ struct Pem {
 }
 
 impl Pem {
-    /// Takes what stands under `KEY` or in the file under `KEY_file`.
+    /// Takes the text under `KEY`, or reads the file under `KEY_file`.
     fn read(
         key: &str,
         inline: Option<Text>,
@@ -112,7 +115,7 @@ impl Pem {
     ) -> Result<Option<Self>, Problem> {
         match (inline, file) {
             (None, None) => Ok(None),
-            (Some(_), Some(_)) => Err(Problem::at(key, format!("stands beside {key}_file; drop one of them"))),
+            (Some(_), Some(_)) => Err(Problem::at(key, format!("is set together with {key}_file; remove one of them"))),
             (Some(Text(text)), None) => {
                 Ok(Some(Self { place: key.to_owned(), from: "it".to_owned(), text: text.expose().as_bytes().to_vec().into() }))
             }
@@ -147,19 +150,19 @@ impl Pem {
         Problem::at(&self.place, format!("{} holds no usable certificate; name a PEM file of certificates", self.from))
     }
 
-    /// What is wrong with this key, given that the certificate could be parsed as PEM.
+    /// Why rustls rejects this key or the certificate chain, both of which are well-formed PEM.
     fn unusable(&self, error: &Error) -> Problem {
         match error {
             Error::InconsistentKeys(_) => {
-                Problem::at(&self.place, format!("{} is not the key of the certificate; give the pair", self.from))
+                Problem::at(&self.place, format!("{} is not the key of the certificate; name a matching pair", self.from))
             }
-            Error::InvalidCertificate(_) => Problem::at("cert_file", "the certificate cannot be used; make a new one"),
-            _ => Problem::at(&self.place, format!("{} is a key of a kind that cannot be used; use ECDSA or RSA", self.from)),
+            Error::InvalidCertificate(_) => Problem::at("cert_file", "the certificate is invalid; create a new one"),
+            _ => Problem::at(&self.place, format!("{} holds a key of an unsupported type; use ECDSA or RSA", self.from)),
         }
     }
 }
 
-/// Takes any certificate whose key the client really has: who it is, is not asked.
+/// Accepts any certificate whose private key the client holds, without verifying who issued it.
 #[derive(Debug)]
 struct AnyClient {
     provider: Arc<CryptoProvider>,

@@ -1,4 +1,4 @@
-//! Files that were read, and whether they have changed since. Nothing waits or runs here: whoever uses a file asks.
+//! Detects changes of files by comparing their metadata. It is passive: the caller decides when to check.
 
 use crate::system::files;
 use std::fs::Metadata;
@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 /// The largest file that is read, in bytes.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// The files of one reading, each as it was just before it was read.
+/// The files that were read together, each with its metadata from just before it was read.
 #[derive(Default)]
 pub(super) struct Watched(Vec<(PathBuf, Option<Stamp>)>);
 
-/// What differs once a file was written, replaced or made readable.
+/// The metadata that changes when a file is written, replaced or made readable.
 #[derive(PartialEq, Eq)]
 struct Stamp {
     file: (u64, u64),
@@ -34,17 +34,17 @@ impl Stamp {
 }
 
 impl Watched {
-    /// Reads a file and remembers it, also where it cannot be read.
+    /// Reads a file and watches it from now on, even if it cannot be read.
     ///
     /// # Errors
-    /// As the system says, or that it is over 4 MiB. A pipe or a device is refused: to read it again could take for ever.
+    /// I/O errors, and files over 4 MiB. Pipes and devices are refused, because reading them again could block for ever.
     pub(super) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         self.0.push((path.to_owned(), std::fs::metadata(path).ok().as_ref().map(Stamp::of)));
         files::read_regular(path, LIMIT)
     }
 
-    /// Whether any of the files is not as it was.
+    /// Whether any of the files has changed since it was read.
     pub(super) fn changed(&self) -> bool {
-        self.0.iter().any(|(path, then)| std::fs::metadata(path).ok().as_ref().map(Stamp::of) != *then)
+        self.0.iter().any(|(path, before)| std::fs::metadata(path).ok().as_ref().map(Stamp::of) != *before)
     }
 }
