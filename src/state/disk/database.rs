@@ -9,7 +9,7 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -29,11 +29,6 @@ const CACHE: usize = 1024 * 1024;
 
 /// The largest file that is read into memory, in bytes: far more than ten thousand sources take.
 const LARGEST_GLANCE: u64 = 256 * 1024 * 1024;
-
-/// Where the database's file names the version of its format, once for each of the two newest transactions.
-const VERSIONS: [usize; 2] = [64, 192];
-/// The version that this library writes.
-const VERSION: u8 = 3;
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
@@ -146,7 +141,7 @@ impl Opened {
                 // A copy that was put back. Whose it is not cannot do that, and need not.
                 let _ = std::fs::set_permissions(&path, Permissions::from_mode(0o600));
             }
-            let database = builder().open(&path).map_err(|error| refused(redb::Error::from(error), &path))?;
+            let database = builder().open(&path).map_err(redb::Error::from)?;
             let content = Content::read(&database)?;
             let seen = std::fs::metadata(&path)?;
             if before.ino() != seen.ino() {
@@ -223,19 +218,6 @@ impl From<redb::Error> for Refused {
             redb::Error::PreviousIo => Self::Unusable(text),
             _ => Self::Damaged(text),
         }
-    }
-}
-
-/// Why the file could not be opened. A version of the database that is too high may be a flipped bit: a newer one would stand in
-/// both places that name it.
-fn refused(error: redb::Error, path: &Path) -> Refused {
-    // The library has no other name for it.
-    let version = matches!(&error, redb::Error::Corrupted(text) if text.contains("Expected file format version <="));
-    let mut header = [0; 256];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
-    match VERSIONS.map(|at| header[at]) {
-        [one, other] if version && read.is_ok() && one == other && one > VERSION => Refused::Newer(error.to_string()),
-        _ => error.into(),
     }
 }
 
