@@ -1,4 +1,4 @@
-//! Tells the program which commit it is built from.
+//! Sets the revision that the program reports: `BALANCE_EXPORTER_REVISION`, or the current git commit, or `unknown`.
 
 use std::process::Command;
 
