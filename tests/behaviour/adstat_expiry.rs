@@ -1,4 +1,4 @@
-//! AdStat's tokens under a clock that a test sets, with a transport that hands over what the test wants.
+//! AdStat's tokens with a clock and a transport that the test controls.
 
 use crate::adstat_session::{LOGIN, REFRESH, books, login, reason, source};
 use balance_exporter::domain::{Failure, Reason};
@@ -10,12 +10,12 @@ use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What comes back from a cabinet.
-type Answered = Result<Reply, Failure>;
-/// How a test has a cabinet answer.
-type Twist = Box<dyn FnMut(&Asked, &Cabinet) -> Answered + Send>;
+/// The result of one call to a cabinet.
+type CallResult = Result<Reply, Failure>;
+/// Changes the answers of a cabinet for a test.
+type Twist = Box<dyn FnMut(&Asked, &Cabinet) -> CallResult + Send>;
 
-/// A way to a cabinet without a network, and with a clock that a test sets.
+/// A transport to a cabinet without a network, with a clock that the test sets.
 #[derive(Clone)]
 struct Canned(Arc<Mutex<Calls>>);
 
@@ -23,13 +23,13 @@ struct Calls {
     cabinet: Cabinet,
     now: Instant,
     twist: Twist,
-    made: Vec<String>,
+    log: Vec<String>,
 }
 
 impl Canned {
     fn new(cabinet: &Cabinet) -> (Self, Target) {
         let twist = Box::new(honest);
-        let calls = Calls { cabinet: cabinet.clone(), now: Instant::now(), twist, made: Vec::new() };
+        let calls = Calls { cabinet: cabinet.clone(), now: Instant::now(), twist, log: Vec::new() };
         let canned = Self(Arc::new(Mutex::new(calls)));
         let source = source("http://cabinet.test/api", &login());
         let target = Target { provider: source.provider, http: Box::new(canned.clone()), secrets: source.secrets };
@@ -40,14 +40,14 @@ impl Canned {
         self.0.lock().expect("no panic").now += Duration::from_secs(minutes * 60);
     }
 
-    fn twist(&self, twist: impl FnMut(&Asked, &Cabinet) -> Answered + Send + 'static) {
+    fn twist(&self, twist: impl FnMut(&Asked, &Cabinet) -> CallResult + Send + 'static) {
         self.0.lock().expect("no panic").twist = Box::new(twist);
     }
 
-    /// How often this was called since the last look at any call.
-    fn made(&self) -> [usize; 2] {
-        let made = std::mem::take(&mut self.0.lock().expect("no panic").made);
-        [REFRESH, LOGIN].map(|wanted| made.iter().filter(|call| *call == wanted).count())
+    /// The numbers of refreshes and logins since the last call of this function.
+    fn renewal_calls(&self) -> [usize; 2] {
+        let log = std::mem::take(&mut self.0.lock().expect("no panic").log);
+        [REFRESH, LOGIN].map(|wanted| log.iter().filter(|call| *call == wanted).count())
     }
 }
 
@@ -63,7 +63,7 @@ impl Http for Canned {
             headers: request.headers.iter().map(|(name, value)| header(name, value)).collect(),
             body: request.body.unwrap_or_default(),
         };
-        calls.made.push(format!("{} {}", asked.method, asked.target));
+        calls.log.push(format!("{} {}", asked.method, asked.target));
         let Calls { cabinet, now, twist, .. } = &mut *calls;
         let received = *now;
         let response = twist(&asked, cabinet).map(|reply| {
@@ -74,50 +74,50 @@ impl Http for Canned {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it is one of several ways to answer")]
-fn honest(asked: &Asked, cabinet: &Cabinet) -> Answered {
+#[expect(clippy::unnecessary_wraps, reason = "it has the type of the other ways to answer")]
+fn honest(asked: &Asked, cabinet: &Cabinet) -> CallResult {
     Ok(cabinet.answer(asked))
 }
 
-/// Comes with this status where the cabinet says 401.
-fn refuses_with(status: u16) -> impl FnMut(&Asked, &Cabinet) -> Answered {
+/// Replaces status 401 with this one.
+fn refuses_with(status: u16) -> impl FnMut(&Asked, &Cabinet) -> CallResult {
     move |asked, cabinet| {
         let reply = cabinet.answer(asked);
         Ok(if reply.status == 401 { Reply { status, ..reply } } else { reply })
     }
 }
 
-/// Answers so to whoever wants a refresh.
-fn refreshes_with(answer: fn() -> Answered) -> impl FnMut(&Asked, &Cabinet) -> Answered {
+/// Answers this to a refresh.
+fn refreshes_with(answer: fn() -> CallResult) -> impl FnMut(&Asked, &Cabinet) -> CallResult {
     move |asked, cabinet| if asked.target.ends_with("access-token") { answer() } else { honest(asked, cabinet) }
 }
 
 #[tokio::test]
-async fn a_403_on_a_token_older_than_an_hour_is_taken_for_its_end_once() {
+async fn a_403_on_a_token_older_than_an_hour_counts_as_expiry_once() {
     let cabinet = books();
     let (canned, target) = Canned::new(&cabinet);
     target.poll().await.expect("an answer");
     canned.twist(refuses_with(403));
     cabinet.expire_access();
     canned.later(60);
-    canned.made();
+    canned.renewal_calls();
     assert_eq!(reason(&target.poll().await), Some(Reason::Forbidden), "not older than an hour");
-    assert_eq!(canned.made(), [0, 0]);
+    assert_eq!(canned.renewal_calls(), [0, 0]);
     canned.later(1);
     target.poll().await.expect("an answer");
-    assert_eq!((canned.made(), cabinet.renewals()), ([1, 0], (1, 1)));
+    assert_eq!((canned.renewal_calls(), cabinet.renewals()), ([1, 0], (1, 1)));
 
-    // A role that is not allowed to: a new token does not help, and is not asked for at each poll.
+    // The role lacks the right: a new token does not help, and is not requested at each poll.
     canned.twist(|asked, cabinet| if asked.target.contains("/v2/") { honest(asked, cabinet) } else { Ok(Reply::new(403, "{}")) });
     canned.later(61);
     for expected in [[1, 0], [0, 0], [0, 0]] {
         assert_eq!(reason(&target.poll().await), Some(Reason::Forbidden));
-        assert_eq!(canned.made(), expected);
+        assert_eq!(canned.renewal_calls(), expected);
     }
 }
 
 #[tokio::test]
-async fn a_403_on_an_old_token_leads_to_a_login_where_the_refresh_is_refused() {
+async fn a_403_on_an_old_token_leads_to_a_login_if_the_refresh_is_refused() {
     let cabinet = books();
     let (canned, target) = Canned::new(&cabinet);
     target.poll().await.expect("an answer");
@@ -125,14 +125,14 @@ async fn a_403_on_an_old_token_leads_to_a_login_where_the_refresh_is_refused() {
     cabinet.expire_access();
     cabinet.expire_refresh();
     canned.later(24 * 60);
-    canned.made();
+    canned.renewal_calls();
     target.poll().await.expect("an answer");
-    assert_eq!((canned.made(), cabinet.renewals()), ([1, 1], (2, 0)));
+    assert_eq!((canned.renewal_calls(), cabinet.renewals()), ([1, 1], (2, 0)));
 }
 
 #[tokio::test]
 async fn a_refresh_that_fails_in_three_polls_is_replaced_by_a_login() {
-    let ways: [(fn() -> Answered, Reason); 4] = [
+    let ways: [(fn() -> CallResult, Reason); 4] = [
         (|| Ok(Reply::new(503, "{}")), Reason::Server),
         (|| Ok(Reply::new(429, "{}")), Reason::RateLimited),
         (|| Ok(Reply::new(200, "{\"detail\":\"later\",\"status_code\":503}")), Reason::Server),
@@ -144,22 +144,22 @@ async fn a_refresh_that_fails_in_three_polls_is_replaced_by_a_login() {
         target.poll().await.expect("an answer");
         canned.twist(refreshes_with(answer));
         cabinet.expire_access();
-        canned.made();
+        canned.renewal_calls();
         for _ in 0..3 {
             assert_eq!(reason(&target.poll().await), Some(expected));
-            assert_eq!(canned.made(), [1, 0]);
+            assert_eq!(canned.renewal_calls(), [1, 0]);
         }
         target.poll().await.expect("an answer");
-        assert_eq!((canned.made(), cabinet.renewals()), ([0, 1], (2, 0)));
-        // From then on it counts anew.
+        assert_eq!((canned.renewal_calls(), cabinet.renewals()), ([0, 1], (2, 0)));
+        // The count of failed refreshes starts again.
         cabinet.expire_access();
         assert_eq!(reason(&target.poll().await), Some(expected));
-        assert_eq!(canned.made(), [1, 0]);
+        assert_eq!(canned.renewal_calls(), [1, 0]);
     }
 }
 
 #[tokio::test]
-async fn a_refresh_that_works_again_is_counted_anew() {
+async fn a_successful_refresh_resets_the_count_of_failures() {
     let cabinet = books();
     let (canned, target) = Canned::new(&cabinet);
     target.poll().await.expect("an answer");
@@ -176,7 +176,7 @@ async fn a_refresh_that_works_again_is_counted_anew() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_refused_under_200_is_auth_and_tried_once_a_poll() {
+async fn a_login_refused_inside_a_200_is_auth_and_tried_once_a_poll() {
     let refusals = [
         serde_json::json!({"detail": "Incorrect username or password", "status_code": 401}),
         serde_json::json!({"detail": ["Incorrect username", "or password"], "status_code": "401"}),
@@ -188,13 +188,13 @@ async fn a_login_that_is_refused_under_200_is_auth_and_tried_once_a_poll() {
         canned.twist(move |_, _| Ok(Reply::json(200, &refusal)));
         for _ in 0..2 {
             assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
-            assert_eq!(canned.made(), [0, 1]);
+            assert_eq!(canned.renewal_calls(), [0, 1]);
         }
     }
 }
 
 #[tokio::test]
-async fn a_401_that_comes_as_200_renews_the_token_too() {
+async fn a_401_inside_a_200_also_renews_the_token() {
     let cabinet = books();
     let (canned, target) = Canned::new(&cabinet);
     target.poll().await.expect("an answer");
@@ -209,20 +209,20 @@ async fn a_401_that_comes_as_200_renews_the_token_too() {
 }
 
 #[tokio::test]
-async fn a_token_of_the_same_poll_stays_masked_when_it_was_renewed_twice() {
+async fn a_token_replaced_twice_in_one_poll_stays_masked() {
     let cabinet = books();
     let (canned, target) = Canned::new(&cabinet);
     target.poll().await.expect("an answer");
     cabinet.expire_access();
-    // The dashboard refuses both the old token and the refreshed one; the accounts' answer quotes the first of them.
+    // The dashboard refuses the old and the refreshed token; the answer about accounts quotes the first one.
     canned.twist(|asked, cabinet| {
         let first = asked.header("authorization").contains("stand-in-access-1.");
         Ok(match asked.target.rsplit('/').next() {
             Some("balances") if first => Reply::new(401, "{}"),
-            Some("names") => Reply::json(500, &serde_json::json!({"detail": "stand-in-access-1.0 is not welcome"})),
+            Some("names") => Reply::json(500, &serde_json::json!({"detail": "stand-in-access-1.0 is not accepted"})),
             _ => cabinet.answer(asked),
         })
     });
     let detail = target.poll().await.expect_err("a failure").detail;
-    assert_eq!((cabinet.renewals(), detail.as_str()), ((2, 1), "HTTP 500: *** is not welcome"));
+    assert_eq!((cabinet.renewals(), detail.as_str()), ((2, 1), "HTTP 500: *** is not accepted"));
 }

@@ -1,4 +1,4 @@
-//! AdStat's tokens over a network: one login for each expiry at most, whatever happens.
+//! AdStat's tokens over a network: at most one login for each expiry.
 
 use balance_exporter::config::{Config, Source};
 use balance_exporter::domain::{Answer, Failure, Measure, Reason};
@@ -19,7 +19,7 @@ pub(crate) fn books() -> Cabinet {
     cabinet
 }
 
-/// A cabinet, and a source that polls it.
+/// A cabinet, and a target that polls it.
 async fn cabinet(settings: &str) -> (Cabinet, StandIn, Target) {
     let cabinet = books();
     let stand_in = StandIn::start(cabinet.clone()).await.expect("a port");
@@ -43,7 +43,7 @@ pub(crate) fn login() -> String {
     format!("login: {{username: me, password: {PASSWORD}}}")
 }
 
-/// Method and path of the requests since the last look.
+/// Method and path of the requests since the last call. `seen` counts those already returned.
 fn calls(stand_in: &StandIn, seen: &mut usize) -> Vec<String> {
     let asked = stand_in.asked();
     let calls = asked[*seen..].iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect();
@@ -71,7 +71,7 @@ const DASHBOARD: &str = "GET /api/dashboard/balances";
 const NAMES: &str = "GET /api/accounts/telegram/names";
 
 #[tokio::test]
-async fn logs_in_once_and_uses_the_token_from_then_on() {
+async fn logs_in_once_and_reuses_the_token() {
     let (cabinet, stand_in, target) = cabinet(&login()).await;
     let mut seen = 0;
     let answer = target.poll().await.expect("an answer");
@@ -100,7 +100,7 @@ async fn concurrent_401s_cause_one_refresh() {
 }
 
 #[tokio::test]
-async fn a_dead_refresh_token_causes_one_login() {
+async fn an_expired_refresh_token_causes_one_login() {
     let (cabinet, stand_in, target) = cabinet(&login()).await;
     target.poll().await.expect("an answer");
     cabinet.expire_access();
@@ -114,8 +114,8 @@ async fn a_dead_refresh_token_causes_one_login() {
     assert_eq!(cabinet.renewals(), (2, 0));
 }
 
-/// A cabinet that grants tokens and accepts none.
-async fn useless() -> StandIn {
+/// A cabinet that issues tokens and accepts none of them.
+async fn rejecting_cabinet() -> StandIn {
     let answer = |asked: &Asked| match asked.target.as_str() {
         "/api/v2/access-token" => Reply::json(200, &serde_json::json!({"access_token": "useless", "token_type": "Bearer"})),
         "/api/v2/login" => Reply::json(200, &serde_json::json!({"access_token": "useless", "refresh_token": "useless"})),
@@ -125,8 +125,8 @@ async fn useless() -> StandIn {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_refreshed_once_and_replaced_once_and_then_it_is_auth() {
-    let stand_in = useless().await;
+async fn a_refused_token_causes_one_refresh_and_one_login_a_poll_and_then_auth() {
+    let stand_in = rejecting_cabinet().await;
     let target = target(&stand_in, &login());
     let mut seen = 0;
     for poll in 1..=3 {
@@ -138,12 +138,12 @@ async fn a_token_that_is_refused_is_refreshed_once_and_replaced_once_and_then_it
 }
 
 #[tokio::test]
-async fn a_login_that_is_under_way_is_not_thrown_away() {
+async fn a_login_in_progress_is_not_cancelled() {
     let (cabinet, stand_in, target) = cabinet(&login()).await;
     target.poll().await.expect("an answer");
     cabinet.expire_access();
     cabinet.expire_refresh();
-    // The dashboard's 401 leads to a refresh and a login, while the other call has failed long before.
+    // The dashboard's 401 leads to a refresh and a login, which must survive the earlier failure of the other call.
     let mut seen = stand_in.asked().len();
     stand_in.then([Act::Reply(Reply::new(401, "{}")), Act::Reply(Reply::new(500, "{}"))]);
     assert_eq!(reason(&target.poll().await), Some(Reason::Server));
@@ -182,11 +182,11 @@ async fn a_wrong_password_is_tried_once_a_poll() {
 }
 
 #[tokio::test]
-async fn a_provider_in_trouble_is_no_reason_to_log_in() {
+async fn an_outage_does_not_cause_a_login() {
     let (cabinet, stand_in, target) = cabinet(&login()).await;
     target.poll().await.expect("an answer");
     cabinet.expire_access();
-    // Both calls get their 401, and then the refresh meets an outage.
+    // Both calls get a 401, and then the refresh gets a 503.
     let refused = || Act::Reply(Reply::new(401, "{}"));
     stand_in.then([refused(), refused(), Act::Reply(Reply::new(503, "{\"detail\":[\"closed\",\"for an hour\"]}"))]);
     assert_eq!(target.poll().await, Err(Failure::new(Reason::Server, "HTTP 503: closed; for an hour")));

@@ -1,4 +1,4 @@
-//! The rules in deploy/prometheus, as promtool judges them and as Prometheus and Alertmanager live by them.
+//! The rules in deploy/prometheus: their promtool tests, and end to end with Prometheus and Alertmanager.
 
 use crate::real_parts::{Running, demo, free_port, until};
 use crate::support::{Configured, Daemon, PATIENCE, debian, repository, text};
@@ -17,12 +17,12 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(repository(path)).expect("a file of the repository")
 }
 
-/// Runs a program to its end, which must be a good one.
-fn good(command: &mut Command) -> String {
+/// Runs a program, which must succeed, and returns its output.
+fn succeed(command: &mut Command) -> String {
     let output = command.output().expect("it runs");
-    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{said}");
-    said
+    let output_text = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{output_text}");
+    output_text
 }
 
 fn promtool() -> Command {
@@ -30,11 +30,11 @@ fn promtool() -> Command {
 }
 
 #[test]
-fn promtool_finds_nothing_in_the_shipped_files() {
-    good(promtool().args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(repository(RULES)));
-    good(promtool().args(["check", "config"]).arg(repository("deploy/prometheus/prometheus.yml")));
+fn the_shipped_files_pass_promtool_and_amtool() {
+    succeed(promtool().args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(repository(RULES)));
+    succeed(promtool().args(["check", "config"]).arg(repository("deploy/prometheus/prometheus.yml")));
     let mut amtool = debian("amtool", "prometheus-alertmanager");
-    good(amtool.arg("check-config").arg(repository("deploy/prometheus/alertmanager.yml")));
+    succeed(amtool.arg("check-config").arg(repository("deploy/prometheus/alertmanager.yml")));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn every_alert_fires_and_resolves_as_its_tests_say() {
     let files = std::fs::read_dir(repository("tests/prometheus")).expect("the tests");
     let files: BTreeSet<_> = files.map(|file| file.expect("a file").path()).collect();
     assert!(!files.is_empty());
-    good(promtool().args(["test", "rules"]).args(&files));
+    succeed(promtool().args(["test", "rules"]).args(&files));
     let tested: String = files.iter().map(|file| std::fs::read_to_string(file).expect("a test")).collect();
     for alert in alerts() {
         let name = alert["alert"].as_str().unwrap_or_default();
@@ -77,14 +77,14 @@ fn every_alert_has_a_section_in_the_runbook_and_says_what_is_wrong() {
     assert!(sections.is_empty(), "sections without an alert: {sections:?}");
 }
 
-/// A program that serves on a port which is not its to choose, and its address.
+/// Starts a program that serves on this port, and returns its base URL.
 fn serve(program: &mut Command, port: u16) -> (Running, String) {
     program.arg(format!("--web.listen-address=127.0.0.1:{port}")).stdout(Stdio::null()).stderr(Stdio::null());
     (Running(program.spawn().expect("it starts")), format!("http://127.0.0.1:{port}"))
 }
 
-/// Prometheus and Alertmanager with the shipped files, at the pace of a test.
-struct Watch {
+/// Prometheus and Alertmanager with the shipped files and short intervals.
+struct Monitoring {
     prometheus: String,
     alertmanager: String,
     webhook: StandIn,
@@ -92,8 +92,8 @@ struct Watch {
     _directory: TempDir,
 }
 
-impl Watch {
-    /// Watches the exporters of each job, and tells the webhook.
+impl Monitoring {
+    /// Scrapes the exporters of each job and sends alerts to the webhook.
     async fn start(jobs: &[(&str, &[&Daemon])]) -> Self {
         let webhook = StandIn::start(|_: &Asked| Reply::new(200, "")).await.expect("a port");
         let directory = tempfile::tempdir().expect("a directory");
@@ -116,27 +116,27 @@ impl Watch {
         until(url.expect("a url").as_str(), wanted).await
     }
 
-    /// The messages that the webhook has got, oldest first.
+    /// The messages that the webhook has received, oldest first.
     fn messages(&self) -> Vec<Value> {
         self.webhook.asked().iter().map(|asked| serde_json::from_slice(&asked.body).expect("JSON")).collect()
     }
 
-    /// The alerts of one name and severity that the webhook has got, oldest first: their state, summary and description.
+    /// The alerts of one name and severity that the webhook has received, oldest first: state, summary and description.
     fn received(&self, name: &str, severity: &str) -> Vec<[String; 3]> {
         let mut alerts = Vec::new();
         for message in self.messages() {
             for alert in message["alerts"].as_array().expect("alerts") {
                 if alert["labels"]["alertname"] == name && alert["labels"]["severity"] == severity {
-                    let said = [&alert["status"], &alert["annotations"]["summary"], &alert["annotations"]["description"]];
-                    alerts.push(said.map(|text| text.as_str().unwrap_or_default().to_owned()));
+                    let fields = [&alert["status"], &alert["annotations"]["summary"], &alert["annotations"]["description"]];
+                    alerts.push(fields.map(|text| text.as_str().unwrap_or_default().to_owned()));
                 }
             }
         }
         alerts
     }
 
-    /// Waits until the webhook has got such an alert in this state, and returns its summary and description.
-    async fn told(&self, [status, name, severity]: [&str; 3], patience: Duration) -> [String; 2] {
+    /// Waits until the webhook has received this alert in this state, and returns its summary and description.
+    async fn wait_for(&self, [status, name, severity]: [&str; 3], patience: Duration) -> [String; 2] {
         let deadline = Instant::now() + patience;
         loop {
             let received = self.received(name, severity);
@@ -150,7 +150,7 @@ impl Watch {
     }
 }
 
-/// The shipped scrape of one job becomes that of these.
+/// Replaces the one job of the shipped scrape configuration with these jobs.
 fn scrapes(file: &str, jobs: &[(&str, &[&Daemon])]) -> String {
     let begin = file.find("  - job_name: balance-exporter\n").expect("a job");
     let (head, job) = file.split_at(begin);
@@ -189,7 +189,7 @@ fn account(money: &str, count: &str) -> Account {
     Account { money: money.to_owned(), currency: "RUR".to_owned(), information, error: None }
 }
 
-/// Two exporters of one source, as one Prometheus sees them.
+/// Two replicas are scraped by one Prometheus.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_fall_reaches_the_webhook_once_and_a_top_up_resolves_it() {
     let gateway = Gateway::with_token("a token");
@@ -206,38 +206,38 @@ sources:
     ));
     let (first, second) = (Daemon::start(&configured), Daemon::start(&configured));
     first.metrics_with("balance_low_amount{").await;
-    let watch = Watch::start(&[("balance-exporter", &[&first, &second])]).await;
-    // Both are scraped, nothing is low, and the rules have seen it.
+    let monitoring = Monitoring::start(&[("balance-exporter", &[&first, &second])]).await;
+    // Both are scraped, nothing is low, and the rules have been evaluated.
     let both = "count(balance_up == 1) and on () account:balance_low_amount:max";
-    watch.query(both, |answer| answer.contains("\"2\"]")).await;
-    assert_eq!(watch.webhook.asked().len(), 0);
-    let told = |alert| watch.told(alert, PATIENCE);
+    monitoring.query(both, |answer| answer.contains("\"2\"]")).await;
+    assert_eq!(monitoring.webhook.asked().len(), 0);
+    let wait_for = |alert| monitoring.wait_for(alert, PATIENCE);
 
     gateway.set(account("499.9", "249"));
     let low = "mysmpp source sms (job balance-exporter): 499.90 RUB available, below the warning threshold of 500.00.";
-    assert_eq!(told(["firing", "BalanceLow", "warning"]).await, ["sms: 499.90 RUB left", low]);
+    assert_eq!(wait_for(["firing", "BalanceLow", "warning"]).await, ["sms: 499.90 RUB left", low]);
 
     gateway.set(account("99.25", "49"));
     let low = "mysmpp source sms (job balance-exporter): 99.25 RUB available, below the critical threshold of 100.00.";
-    assert_eq!(told(["firing", "BalanceLow", "critical"]).await, ["sms: 99.25 RUB left", low]);
+    assert_eq!(wait_for(["firing", "BalanceLow", "critical"]).await, ["sms: 99.25 RUB left", low]);
     let low = "mysmpp source sms (job balance-exporter) can send 49 more sms messages to МТС, below the warning threshold of 50.";
-    assert_eq!(told(["firing", "BalanceSmsLow", "warning"]).await, ["sms / МТС: 49 sms messages left", low]);
+    assert_eq!(wait_for(["firing", "BalanceSmsLow", "warning"]).await, ["sms / МТС: 49 sms messages left", low]);
     // The shipped inhibition.
-    let suppressed = format!("{}/api/v2/alerts?filter=alertname=BalanceLow&filter=severity=warning", watch.alertmanager);
+    let suppressed = format!("{}/api/v2/alerts?filter=alertname=BalanceLow&filter=severity=warning", monitoring.alertmanager);
     until(&suppressed, |answer| answer.contains("\"state\":\"suppressed\"")).await;
-    let firing = until(&format!("{}/api/v1/alerts", watch.prometheus), |answer| answer.contains("BalanceSmsLow")).await;
+    let firing = until(&format!("{}/api/v1/alerts", monitoring.prometheus), |answer| answer.contains("BalanceSmsLow")).await;
     assert_eq!(firing.matches("\"alertname\"").count(), 3, "two exporters, and each alert once: {firing}");
 
     gateway.set(account("900", "450"));
     for [name, severity] in [["BalanceLow", "critical"], ["BalanceLow", "warning"], ["BalanceSmsLow", "warning"]] {
-        told(["resolved", name, severity]).await;
+        wait_for(["resolved", name, severity]).await;
     }
-    let everything = watch.received("BalanceLow", "critical");
+    let everything = monitoring.received("BalanceLow", "critical");
     let states: Vec<&str> = everything.iter().map(|[state, ..]| state.as_str()).collect();
-    assert_eq!(states, ["firing", "resolved"], "nothing fired again");
+    assert_eq!(states, ["firing", "resolved"], "it fired again");
 }
 
-/// A gateway with so much money, and an exporter whose source `sms` it is.
+/// A gateway with this balance, and an exporter whose source `sms` polls it.
 async fn exporter(money: &str) -> (StandIn, Daemon) {
     let gateway = Gateway::with_token("a token");
     gateway.set(account(money, "320"));
@@ -256,40 +256,40 @@ sources:
     (sms, daemon)
 }
 
-/// Prod is critical, staging is not: neither hides what the other has, nor does the critical alert silence the other's warning.
+/// Prod is critical and staging is not. Neither hides the other, and prod's critical alert does not silence staging's warning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn two_jobs_with_one_source_name_are_told_of_each() {
+async fn two_jobs_with_one_source_name_alert_separately() {
     let (_first, prod) = exporter("10").await;
     let (_second, staging) = exporter("400").await;
-    let watch = Watch::start(&[("prod", &[&prod]), ("staging", &[&staging])]).await;
-    let told = |alert| watch.told(alert, PATIENCE);
+    let monitoring = Monitoring::start(&[("prod", &[&prod]), ("staging", &[&staging])]).await;
+    let wait_for = |alert| monitoring.wait_for(alert, PATIENCE);
     let low = "mysmpp source sms (job prod): 10.00 RUB available, below the critical threshold of 100.00.";
-    assert_eq!(told(["firing", "BalanceLow", "critical"]).await, ["sms: 10.00 RUB left", low]);
+    assert_eq!(wait_for(["firing", "BalanceLow", "critical"]).await, ["sms: 10.00 RUB left", low]);
     let low = "mysmpp source sms (job staging): 400.00 RUB available, below the warning threshold of 500.00.";
     let deadline = Instant::now() + PATIENCE;
-    while !watch.received("BalanceLow", "warning").iter().any(|[_, _, description]| description == low) {
-        assert!(Instant::now() < deadline, "staging's warning was not told: {:?}", watch.messages());
+    while !monitoring.received("BalanceLow", "warning").iter().any(|[_, _, description]| description == low) {
+        assert!(Instant::now() < deadline, "staging's warning did not arrive: {:?}", monitoring.messages());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    for message in watch.messages() {
+    for message in monitoring.messages() {
         let jobs: BTreeSet<_> =
             message["alerts"].as_array().into_iter().flatten().map(|alert| alert["labels"]["job"].to_string()).collect();
-        assert_eq!(jobs.len(), 1, "a message is of one source: {message}");
+        assert_eq!(jobs.len(), 1, "a message must be about one source: {message}");
     }
 }
 
-/// In the demo's world the account ACC0002 falls below its threshold within a minute, and is topped up at the minute's end.
+/// In the demo, the account ACC0002 falls below its threshold within a minute and is topped up at the end of that minute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_demo_pages_and_resolves() {
+async fn the_demo_fires_and_resolves_an_alert() {
     let demo = demo();
-    let watch = Watch::start(&[("demo", &[&demo])]).await;
-    let [summary, description] = watch.told(["firing", "BalanceLow", "critical"], PATIENCE * 4).await;
+    let monitoring = Monitoring::start(&[("demo", &[&demo])]).await;
+    let [summary, description] = monitoring.wait_for(["firing", "BalanceLow", "critical"], PATIENCE * 4).await;
     let left = summary.strip_prefix("ads / ACC0002: ").and_then(|rest| rest.strip_suffix(" EUR left")).expect("the account");
     let low = "below the critical threshold of 40.00.";
     assert_eq!(description, format!("adstat source ads (job demo), account ACC0002 (Coffee & Co): {left} EUR available, {low}"));
-    // The number of the page is one that was scraped.
-    let values = watch.query("balance_available_amount{account=\"ACC0002\"}[10m]", |answer| answer.contains("values")).await;
+    // The number in the alert is one that was scraped.
+    let values = monitoring.query("balance_available_amount{account=\"ACC0002\"}[10m]", |answer| answer.contains("values")).await;
     let left: f64 = left.parse().expect("a number");
     assert!(left < 40.0 && values.contains(&format!("\"{left}\"]")), "{left} is not in {values}");
-    watch.told(["resolved", "BalanceLow", "critical"], PATIENCE * 4).await;
+    monitoring.wait_for(["resolved", "BalanceLow", "critical"], PATIENCE * 4).await;
 }

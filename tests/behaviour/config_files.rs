@@ -1,21 +1,21 @@
-//! Bad configuration files: for each rule one file and the line it gets, to the letter.
+//! Invalid configuration files: for each rule one file and its exact error line.
 
 use crate::support::{Configured, binary, repository, run, text};
 use balance_exporter::config::Config;
 use balance_exporter::domain::LowMetric;
 use std::path::Path;
 
-/// A good source with a provider whose settings the test replaces.
+/// A configuration with one source and this provider.
 fn with_provider(provider: &str) -> String {
     format!("sources:\n  - name: a\n    provider:\n      {provider}\n")
 }
 
-/// A good source with more keys.
+/// A configuration with one valid source and these additional keys.
 fn with_keys(keys: &str) -> String {
     format!("sources:\n  - name: a\n    provider: {{mysmpp: {{token: {{env: PATH}}}}}}\n    {keys}\n")
 }
 
-/// A whole file with the line it gets.
+/// Whole files with their error lines.
 fn whole_files() -> Vec<(String, &'static str)> {
     let good = with_keys("interval: 5m");
     vec![
@@ -58,8 +58,8 @@ fn whole_files() -> Vec<(String, &'static str)> {
     ]
 }
 
-/// Files in which something is nothing, or more than it looks, with the line they get.
-fn surprises() -> Vec<(String, &'static str)> {
+/// Files with nulls, tags, merge keys and values of the wrong kind, with their error lines.
+fn nulls_and_tags() -> Vec<(String, &'static str)> {
     let text = "is missing; write a text, in quotes where it is the word null";
     let key = "a key is missing; write it, in quotes where it is the word null";
     let tag = "a tag such as !name means nothing here; write the value itself, in quotes where it begins with !";
@@ -124,7 +124,7 @@ fn surprises() -> Vec<(String, &'static str)> {
     cases.into_iter().map(|(file, place, text)| (file, line(place, text))).collect()
 }
 
-/// Defaults with the line they get, for a source that inherits them all.
+/// Defaults with their error lines, for a source that inherits all of them.
 fn defaults() -> Vec<(&'static str, &'static str)> {
     vec![
         (
@@ -144,7 +144,7 @@ fn defaults() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// Keys of a source with the line they get.
+/// Keys of a source with their error lines.
 fn keys() -> Vec<(&'static str, &'static str)> {
     vec![
         (
@@ -207,7 +207,7 @@ fn keys() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// Providers with the line they get.
+/// Providers with their error lines.
 fn providers() -> Vec<(&'static str, &'static str)> {
     vec![
         ("megafon: {}", "f.yaml:4:7: sources[0].provider: unknown name; expected one of `adstat`, `mysmpp`, `atisu`"),
@@ -310,12 +310,12 @@ fn providers() -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn each_rule_has_its_line() {
+fn each_rule_has_its_error_line() {
     let keys = keys().into_iter().map(|(keys, line)| (with_keys(keys), line));
     let providers = providers().into_iter().map(|(provider, line)| (with_provider(provider), line));
     let defaults =
         defaults().into_iter().map(|(defaults, line)| (format!("defaults: {{{defaults}}}\n{}", with_keys("low: {}")), line));
-    let files: Vec<_> = whole_files().into_iter().chain(surprises()).chain(defaults).chain(keys).chain(providers).collect();
+    let files: Vec<_> = whole_files().into_iter().chain(nulls_and_tags()).chain(defaults).chain(keys).chain(providers).collect();
     assert!(files.len() >= 30);
     let wrong: Vec<String> = files
         .into_iter()
@@ -330,7 +330,7 @@ fn each_rule_has_its_line() {
 }
 
 #[test]
-fn a_text_is_taken_as_it_is_written() {
+fn a_text_keeps_its_spelling() {
     for name in ["007", "1.10", "0x1F", "1e3", "yes", "true", "\"null\"", "!!str null", "'~'"] {
         let file = format!("sources: [{{name: a, provider: {{adstat: {{token: x, accounts: [{name}]}}}}}}]\n");
         let written = name.trim_start_matches("!!str ").trim_matches(['"', '\'']);
@@ -358,7 +358,7 @@ fn aliases_are_bounded_and_so_is_depth() {
     let itself = told("a: &a [*a]\nsources: []\n").expect("refused");
     assert!(itself.ends_with("]: is nested too deep; write it flatter"), "{itself}");
 
-    // On the stack of a lane, in a build that needs more of it than the shipped one.
+    // With the stack size of a lane's thread. A debug build needs more stack than a release build.
     let deep = move || told(&format!("sources: {}{}\n", "[".repeat(1000), "]".repeat(1000)));
     let deep = std::thread::Builder::new().stack_size(256 * 1024).spawn(deep).expect("a thread").join().expect("no panic");
     assert!(deep.is_some_and(|line| line.ends_with("]: is nested too deep; write it flatter")));
@@ -417,7 +417,7 @@ fn a_secret_that_others_can_read_draws_a_warning() {
 }
 
 #[test]
-fn the_shipped_configuration_is_good() {
+fn the_shipped_configuration_is_valid() {
     let shipped = std::fs::read_to_string(repository("exporter.yaml")).expect("a file");
     let configured = Configured::new("");
     let directory = configured.directory.path();

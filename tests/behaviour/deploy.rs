@@ -1,10 +1,10 @@
-//! The configurations that are shipped are good.
+//! The shipped configurations are valid.
 
 use crate::support::{Configured, binary, repository, text};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What `check` prints of a configuration whose credentials are there.
+/// What `check` prints for a configuration whose credentials exist.
 fn checked(configuration: &str) -> String {
     let configured = Configured::new(configuration);
     for name in ["ads-password", "sms-token"] {
@@ -18,7 +18,7 @@ fn checked(configuration: &str) -> String {
 }
 
 #[test]
-fn the_packaged_configuration_is_good_as_it_is_and_with_its_example() {
+fn the_packaged_configuration_is_valid_as_shipped_and_with_its_example() {
     let packaged = std::fs::read_to_string(repository("deploy/debian/exporter.yaml")).expect("the file");
     assert_eq!(checked(&packaged), "file: good, 0 sources");
     let (before, example) = packaged.split_once("sources: []\n").expect("no sources");
@@ -28,7 +28,7 @@ fn the_packaged_configuration_is_good_as_it_is_and_with_its_example() {
 }
 
 #[test]
-fn the_manifest_runs_this_version_with_a_good_configuration() {
+fn the_manifest_runs_this_version_with_a_valid_configuration() {
     let manifest = std::fs::read_to_string(repository("deploy/kubernetes/balance-exporter.yaml")).expect("the file");
     let objects: Vec<Value> =
         serde_yaml::Deserializer::from_str(&manifest).map(|object| Value::deserialize(object).expect("an object")).collect();

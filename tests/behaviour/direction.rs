@@ -1,10 +1,10 @@
-//! Data flows one way: what each module may import, held against its import lines.
+//! Data flows one way: each module imports only the modules that it may.
 
 use crate::support::repository;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The rooms of the house from the ground up, each with everything of the crate that it may import: only rooms below it.
+/// The modules of the crate from the lowest layer up, each with the modules that it may import: only lower ones.
 const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("problem", &[]),
@@ -40,8 +40,8 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ),
 ];
 
-/// Crates that a room, or a file in it, must not know.
-const MUST_NOT_KNOW: [(&str, &[&str]); 6] = [
+/// Crates and types that a module, or a file in it, must not use.
+const MUST_NOT_USE: [(&str, &[&str]); 6] = [
     ("domain", &["serde", "tokio", "reqwest", "prometheus", "tracing", "url"]),
     ("provider", &["prometheus", "tracing", "tokio::time", "std::time::SystemTime", "hyper"]),
     ("poll/schedule", &["tracing", "prometheus", "reqwest"]),
@@ -50,7 +50,7 @@ const MUST_NOT_KNOW: [(&str, &[&str]); 6] = [
     ("state/counters", &["redb", "serde", "prometheus"]),
 ];
 
-/// The text of a module: one file, or all files of a folder and of those in it, without its unit tests.
+/// The source of a module without its unit tests: one file, or all files below a folder.
 fn module(name: &str) -> String {
     let file = repository(&format!("src/{name}.rs"));
     let mut text = String::new();
@@ -77,7 +77,7 @@ fn without_tests(file: &Path) -> String {
     text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
 }
 
-/// The modules of the crate that a text names, in imports and elsewhere in code.
+/// The modules of the crate that a source names, in imports and elsewhere in code.
 fn imports(text: &str) -> BTreeSet<&str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let named = code.flat_map(|line| line.split("crate::").skip(1));
@@ -88,11 +88,11 @@ fn imports(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn modules_import_only_what_comes_before_them() {
-    for (floor, (name, allowed)) in MAY_IMPORT.into_iter().enumerate() {
-        let below: Vec<_> = MAY_IMPORT[..floor].iter().map(|(name, _)| *name).collect();
+fn modules_import_only_lower_layers() {
+    for (layer, (name, allowed)) in MAY_IMPORT.into_iter().enumerate() {
+        let below: Vec<_> = MAY_IMPORT[..layer].iter().map(|(name, _)| *name).collect();
         let above: Vec<_> = allowed.iter().filter(|import| !below.contains(import)).collect();
-        assert!(above.is_empty(), "{name} stands below {above:?}");
+        assert!(above.is_empty(), "{name} is in a lower layer than {above:?}");
         let text = module(name);
         let imported = imports(&text);
         assert!(!text.contains("use crate::{"), "{name}: one line for each module, so that this test can read them");
@@ -102,16 +102,16 @@ fn modules_import_only_what_comes_before_them() {
 }
 
 #[test]
-fn modules_do_not_know_what_is_not_theirs() {
-    for (name, crates) in MUST_NOT_KNOW {
+fn modules_use_no_forbidden_crate() {
+    for (name, crates) in MUST_NOT_USE {
         let text = module(name);
         let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let wrong: Vec<_> = crates.iter().filter(|known| code.iter().any(|line| line.contains(&format!("{known}::")))).collect();
-        assert!(wrong.is_empty(), "{name} must not know {wrong:?}");
+        assert!(wrong.is_empty(), "{name} must not use {wrong:?}");
     }
 }
 
-/// It may compare the times that responses bear, so that a test can say what time it is.
+/// A provider may compare the times in responses, so that a test can set the time.
 #[test]
 fn a_provider_reads_no_clock() {
     let text = module("provider");
@@ -121,7 +121,7 @@ fn a_provider_reads_no_clock() {
 }
 
 #[test]
-fn every_module_is_in_the_table_or_puts_the_others_together() {
+fn every_module_is_in_the_table() {
     let lib = std::fs::read_to_string(repository("src/lib.rs")).expect("lib.rs");
     let modules = lib.lines().filter_map(|line| line.strip_prefix("pub mod ").or_else(|| line.strip_prefix("mod ")));
     let modules: BTreeSet<&str> = modules.map(|line| line.trim_end_matches(';')).collect();

@@ -1,4 +1,4 @@
-//! What is written about the program agrees with the program.
+//! README.md matches the program.
 
 use crate::support::{Configured, binary, repository, run, text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,14 +7,14 @@ fn readme() -> String {
     std::fs::read_to_string(repository("README.md")).expect("README.md")
 }
 
-/// The families of a page with their types.
+/// The metric families of a page with their types.
 fn families(page: &str) -> BTreeSet<(String, String)> {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     types.filter_map(|line| line.split_once(' ')).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
 }
 
 #[test]
-fn the_metrics_table_is_the_golden_page() {
+fn the_metrics_table_matches_the_golden_page() {
     let readme = readme();
     let rows = readme.lines().filter(|line| line.starts_with("| `balance_") || line.starts_with("| `process_"));
     let table: BTreeSet<(String, String)> = rows
@@ -28,7 +28,7 @@ fn the_metrics_table_is_the_golden_page() {
 }
 
 #[test]
-fn the_labels_in_the_table_are_those_of_the_golden_page() {
+fn the_labels_in_the_table_match_the_golden_page() {
     let golden = std::fs::read_to_string(repository("tests/golden/metrics.txt")).expect("the golden page");
     for row in readme().lines().filter(|line| line.starts_with("| `balance_")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
@@ -37,12 +37,12 @@ fn the_labels_in_the_table_are_those_of_the_golden_page() {
         let labels: BTreeSet<&str> = sample.split("=\"").filter_map(|part| part.rsplit(['{', ',']).next()).collect();
         let named = |label: &&str| !["provider", "source"].contains(label) && sample.contains(&format!("{label}=\""));
         let labels: BTreeSet<&str> = labels.into_iter().filter(named).collect();
-        let told: BTreeSet<&str> = cells[3].split(", ").filter(|label| !label.is_empty()).collect();
-        assert_eq!(told, labels, "{name}");
+        let documented: BTreeSet<&str> = cells[3].split(", ").filter(|label| !label.is_empty()).collect();
+        assert_eq!(documented, labels, "{name}");
     }
 }
 
-/// What scales with the number of sources; readings scale with what the answers hold.
+/// Health series scale with the number of sources; readings scale with the content of the answers.
 #[test]
 fn the_health_of_a_source_is_at_most_seven_series() {
     let golden = std::fs::read_to_string(repository("tests/golden/metrics.txt")).expect("the golden page");
@@ -54,7 +54,7 @@ fn the_health_of_a_source_is_at_most_seven_series() {
             *health.entry(labels.split(",reason=").next().unwrap_or_default()).or_default() += 1;
         }
     }
-    assert!(health.len() > 3, "the golden page was not understood: {health:?}");
+    assert!(health.len() > 3, "cannot parse the golden page: {health:?}");
     assert!(health.values().all(|series| *series <= 7), "{health:?}");
 }
 

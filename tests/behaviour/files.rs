@@ -1,4 +1,4 @@
-//! Files that can be anything: without an end, pipes, texts of another system.
+//! Unusual files: endless ones, pipes, and files in other encodings.
 
 use crate::pki::Authority;
 use crate::support::{Configured, binary, text};
@@ -8,8 +8,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
 
-/// The binary with so little memory that reading without a bound fails at once.
-fn in_little_memory() -> Command {
+/// The binary with a memory limit, so that an unbounded read fails at once.
+fn with_memory_limit() -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.env_clear().args(["-c", "ulimit -v 1500000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_balance-exporter")]);
     shell
@@ -20,30 +20,30 @@ fn told(output: &Output) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_file_without_an_end_ends_the_program_with_78() {
+fn an_endless_file_is_a_configuration_error() {
     let configuration = ["--config.file", "/dev/zero"];
-    let told_78 = "balance-exporter: /dev/zero: cannot be read: it is over 32 MiB; name another with --config.file\n";
+    let expected = "balance-exporter: /dev/zero: cannot be read: it is over 32 MiB; name another with --config.file\n";
     for command in [&["check"][..], &[], &["poll"]] {
-        let output = in_little_memory().args(configuration).args(command).output().expect("the binary runs");
-        assert_eq!(told(&output), (Some(78), told_78.to_owned()), "{command:?}");
+        let output = with_memory_limit().args(configuration).args(command).output().expect("the binary runs");
+        assert_eq!(told(&output), (Some(78), expected.to_owned()), "{command:?}");
     }
     let configured = Configured::new("defaults: {ca_file: /dev/zero}\nsources: []\n");
-    let output = in_little_memory().args(["check", "--config.file", configured.path()]).output().expect("the binary runs");
-    let told_78 = format!(
+    let output = with_memory_limit().args(["check", "--config.file", configured.path()]).output().expect("the binary runs");
+    let expected = format!(
         "balance-exporter: {}: defaults.ca_file: cannot read certificates from /dev/zero: it is over 4 MiB; name a PEM file\n",
         configured.path()
     );
-    assert_eq!(told(&output), (Some(78), told_78));
+    assert_eq!(told(&output), (Some(78), expected));
 }
 
 #[test]
-fn a_web_configuration_and_its_files_have_a_bound() {
+fn a_web_configuration_and_its_files_have_a_size_limit() {
     let configured = Configured::new("sources: []\n");
     let directory = configured.directory.path();
     let web = directory.join("web.yml");
     let check = || {
         let arguments = ["check", "--log.level", "error", "--config.file", configured.path(), "--web.config.file"];
-        told(&in_little_memory().args(arguments).arg(&web).output().expect("the binary runs"))
+        told(&with_memory_limit().args(arguments).arg(&web).output().expect("the binary runs"))
     };
     let large = |name: &str| {
         let file = std::fs::File::create(directory.join(name)).expect("a file");
@@ -59,7 +59,7 @@ fn a_web_configuration_and_its_files_have_a_bound() {
     std::fs::write(&web, "tls_server_config: {cert_file: /dev/zero, key_file: /dev/zero}\n").expect("a file");
     let (code, line) = check();
     assert_eq!((code, line.contains("/dev/zero: it is not a regular file")), (Some(78), true), "{line}");
-    // Nobody ever writes to this pipe.
+    // Nothing ever writes to this pipe.
     mkfifoat(CWD, directory.join("pipe"), 0o600.into()).expect("a pipe");
     std::fs::write(&web, "tls_server_config: {cert_file: pipe, key_file: pipe}\n").expect("a file");
     let (code, line) = check();
@@ -67,9 +67,9 @@ fn a_web_configuration_and_its_files_have_a_bound() {
 }
 
 #[test]
-fn root_certificates_of_the_environment_have_a_bound() {
+fn root_certificates_of_the_environment_have_a_size_limit() {
     let configured = Configured::new("sources: [{name: a, provider: {mysmpp: {url: \"https://127.0.0.1/\", token: x}}}]\n");
-    let mut check = in_little_memory();
+    let mut check = with_memory_limit();
     check.args(["check", "--config.file", configured.path()]).env("SSL_CERT_FILE", "/dev/zero");
     let output = check.output().expect("the binary runs");
     let (code, line) = told(&output);
@@ -86,8 +86,8 @@ fn a_configuration_can_come_through_a_pipe() {
     assert_eq!(text(&output.stdout), "/dev/stdin: good, 0 sources\n", "{}", text(&output.stderr));
 }
 
-/// The tokens that a gateway was sent by one poll of each of three sources, whose secrets are this in a file, in the environment
-/// and in a credential; and how the poll ended.
+/// Polls three sources once, with this secret in a file, in the environment and in a credential. Returns the bodies that the gateway
+/// received, the exit code and the standard error.
 async fn sent(secret: &'static [u8]) -> (Vec<String>, Option<i32>, String) {
     let gateway = StandIn::start(|_: &Asked| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port");
     let configured = Configured::new("");
@@ -111,7 +111,7 @@ async fn sent(secret: &'static [u8]) -> (Vec<String>, Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_byte_order_mark_is_no_part_of_a_secret() {
+async fn a_byte_order_mark_is_not_part_of_a_secret() {
     for secret in [&b"hunter2"[..], b"\xef\xbb\xbfhunter2", b"\xef\xbb\xbfhunter2\n", b"\xef\xbb\xbfhunter2\r\n"] {
         let (sent, code, told) = sent(secret).await;
         assert_eq!((code, sent), (Some(0), vec![r#"{"token":"hunter2"}"#.to_owned(); 3]), "{secret:?}: {told}");
@@ -119,7 +119,7 @@ async fn a_byte_order_mark_is_no_part_of_a_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_secret_that_is_no_text_is_refused_and_not_quoted() {
+async fn a_secret_that_is_not_text_is_refused_and_not_quoted() {
     let cases: [(&[u8], &str); 6] = [
         (b"\xff\xfeh\0u\0n\0", "the secret file D/token is UTF-16 or UTF-32, not UTF-8; save it as UTF-8"),
         (b"\xfe\xff\0h\0u\0n", "the secret file D/token is UTF-16 or UTF-32, not UTF-8; save it as UTF-8"),
@@ -136,7 +136,7 @@ async fn a_secret_that_is_no_text_is_refused_and_not_quoted() {
 }
 
 #[test]
-fn certificates_and_keys_can_begin_with_a_byte_order_mark() {
+fn certificates_and_keys_may_start_with_a_byte_order_mark() {
     let authority = Authority::new();
     let configured = Configured::new("");
     let directory = configured.directory.path();
@@ -158,7 +158,7 @@ fn certificates_and_keys_can_begin_with_a_byte_order_mark() {
 }
 
 #[test]
-fn a_secret_of_the_environment_is_text_too() {
+fn a_secret_of_the_environment_must_be_text() {
     let configured = Configured::new("sources: [{name: a, provider: {mysmpp: {token: {env: TOKEN}}}}]\n");
     for (secret, problem) in [(&b"hunt\xe9r"[..], "is not UTF-8 at byte 4"), (b"\xff\xfeh", "is UTF-16 or UTF-32, not UTF-8")] {
         let mut check = binary();

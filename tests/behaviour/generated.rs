@@ -1,4 +1,4 @@
-//! The man page and the completions in deploy/ say what the command line is.
+//! The man page and the completions in deploy/ match the command line.
 
 use crate::support::repository;
 use balance_exporter::commands::cli::Cli;
@@ -9,7 +9,7 @@ use clap_mangen::roff::{Roff, bold, italic, roman};
 
 const NAME: &str = "balance-exporter";
 
-/// Compares a committed file with what it should be, or writes it where that is asked for.
+/// Compares a committed file with its generated content. With `UPDATE_GOLDEN` set, writes the file first.
 fn up_to_date(path: &str, generated: &[u8]) {
     let file = repository(path);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -37,7 +37,7 @@ fn completions_are_up_to_date() {
     }
 }
 
-/// Fish's argparse refuses option names with a dot, and with it the whole script: dots become dashes where it reads them.
+/// Replaces dots in option names with dashes where fish's argparse reads them: it rejects names with a dot, and so the whole script.
 fn without_dots(script: &str) -> String {
     const PARSE: &str = "    argparse -s (";
     let names = script.lines().find(|line| line.trim_start().starts_with("string join")).expect("the options' names");
@@ -64,7 +64,7 @@ fn man_page() -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// All commands on the one page, with what only they take.
+/// All commands on one page, with the arguments that only they take.
 fn commands(cli: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);

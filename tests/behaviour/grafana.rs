@@ -1,5 +1,5 @@
-//! The dashboard and the alert rules in deploy/grafana: in step with the metrics, the Prometheus rules and each other, and every
-//! query alive in a Prometheus that scrapes the real binary.
+//! The dashboard and alert rules in deploy/grafana: they match the metrics, the Prometheus rules and each other, and every query runs
+//! in a Prometheus that scrapes the real binary.
 
 use crate::real_parts::{demo, free_port, until};
 use crate::support::{Configured, Daemon, PATIENCE, debian, repository, text};
@@ -21,8 +21,8 @@ fn read(path: &str) -> Value {
     serde_yaml::from_str(&file).expect("YAML or JSON")
 }
 
-/// Every value under this key, at any depth, with the title or name next above it.
-fn below(document: &Value, key: &str, title: &str, found: &mut Vec<(String, String)>) {
+/// Collects every text under this key, at any depth, with the title or name of the nearest object around it.
+fn collect(document: &Value, key: &str, title: &str, found: &mut Vec<(String, String)>) {
     match document {
         Value::Object(fields) => {
             let own = ["title", "alert", "record", "name"].iter().find_map(|key| fields.get(*key).and_then(Value::as_str));
@@ -30,22 +30,22 @@ fn below(document: &Value, key: &str, title: &str, found: &mut Vec<(String, Stri
             if let Some(Value::String(value)) = fields.get(key) {
                 found.push((title.to_owned(), value.clone()));
             }
-            fields.values().for_each(|value| below(value, key, title, found));
+            fields.values().for_each(|value| collect(value, key, title, found));
         }
-        Value::Array(items) => items.iter().for_each(|item| below(item, key, title, found)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, key, title, found)),
         _ => {}
     }
 }
 
 pub(crate) fn expressions(path: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    below(&read(path), "expr", path, &mut found);
+    collect(&read(path), "expr", path, &mut found);
     assert!(!found.is_empty());
     found
 }
 
-/// A dashboard's expression with its variables filled in, as Grafana does when everything is selected.
-pub(crate) fn filled(expression: &str, currency: &str) -> String {
+/// Replaces the variables of a dashboard's expression as Grafana does when everything is selected.
+pub(crate) fn with_variables(expression: &str, currency: &str) -> String {
     let filled = expression.replace("\"$currency\"", &format!("\"{currency}\"")).replace("$lines", "10");
     let filled = filled.replace("$__interval", "5s").replace("$__range", "7d");
     let filled =
@@ -54,13 +54,13 @@ pub(crate) fn filled(expression: &str, currency: &str) -> String {
     filled
 }
 
-/// The metrics that an expression or a template names.
+/// The names of metrics in an expression or a template.
 fn metrics(expression: &str) -> BTreeSet<String> {
     let words = expression.split(|character: char| !(character.is_ascii_alphanumeric() || "_:".contains(character)));
     words.filter(|word| word.starts_with("balance_") || word.contains(":balance_")).map(str::to_owned).collect()
 }
 
-/// The metrics of the README's table.
+/// The metrics in README.md's table.
 fn documented() -> BTreeSet<String> {
     let readme = std::fs::read_to_string(repository("README.md")).expect("README.md");
     let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
@@ -70,10 +70,10 @@ fn documented() -> BTreeSet<String> {
 #[test]
 fn queries_name_only_metrics_that_exist() {
     let mut known = documented();
-    assert!(known.len() > 15, "the table in README.md was not understood");
+    assert!(known.len() > 15, "cannot parse the table in README.md");
     for path in [DASHBOARD, ALERTS] {
         let mut queries = expressions(path);
-        below(&read(path), "query", path, &mut queries);
+        collect(&read(path), "query", path, &mut queries);
         for (title, expression) in queries {
             let unknown: Vec<_> = metrics(&expression).into_iter().filter(|name| !known.contains(name)).collect();
             assert!(unknown.is_empty(), "{path}, {title}: {unknown:?}");
@@ -82,7 +82,7 @@ fn queries_name_only_metrics_that_exist() {
     known.extend(recorded().into_keys());
     let mut queries = expressions(RULES);
     for annotation in ["summary", "description"] {
-        below(&read(RULES), annotation, RULES, &mut queries);
+        collect(&read(RULES), annotation, RULES, &mut queries);
     }
     for (title, expression) in queries {
         let unknown: Vec<_> = metrics(&expression).into_iter().filter(|name| !known.contains(name)).collect();
@@ -90,7 +90,7 @@ fn queries_name_only_metrics_that_exist() {
     }
 }
 
-/// The lists of labels by which an expression aggregates or matches, and its selectors, without their brackets.
+/// The label lists of `by` and `on`, and the selectors, without brackets.
 fn lists_and_selectors(expression: &str) -> Vec<&str> {
     let after = |opening: &'static str, closing: char| {
         expression.split(opening).skip(1).map(move |rest| rest.split(closing).next().unwrap_or_default())
@@ -98,16 +98,16 @@ fn lists_and_selectors(expression: &str) -> Vec<&str> {
     after("by (", ')').chain(after("on (", ')')).chain(after("{", '}')).collect()
 }
 
-/// Two exporters that know different accounts under one name have two jobs.
+/// Exporters with different accounts under one source name have different jobs.
 #[test]
-fn no_query_takes_the_name_of_a_source_for_the_source() {
+fn a_query_that_uses_source_also_uses_job() {
     let names = |list: &str, wanted: &str| list.split([',', '=']).any(|label| label.trim() == wanted);
     let mut seen = 0;
     for path in [RULES, ALERTS, DASHBOARD] {
         let mut queries = expressions(path);
-        below(&read(path), "query", path, &mut queries);
+        collect(&read(path), "query", path, &mut queries);
         for annotation in ["summary", "description"].iter().filter(|_| path == RULES) {
-            below(&read(path), annotation, path, &mut queries);
+            collect(&read(path), annotation, path, &mut queries);
         }
         for (title, expression) in queries {
             for list in lists_and_selectors(&expression).into_iter().filter(|list| names(list, "source")) {
@@ -116,7 +116,7 @@ fn no_query_takes_the_name_of_a_source_for_the_source() {
             }
         }
     }
-    assert!(seen > 300, "{seen} are too few: the queries were not understood");
+    assert!(seen > 300, "{seen} are too few: cannot parse the queries");
     let alertmanager = read("deploy/prometheus/alertmanager.yml");
     for list in [&alertmanager["route"]["group_by"], &alertmanager["inhibit_rules"][0]["equal"]] {
         assert!(list.as_array().is_some_and(|labels| labels.contains(&json!("job"))), "{list} has no job");
@@ -124,7 +124,7 @@ fn no_query_takes_the_name_of_a_source_for_the_source() {
 }
 
 #[test]
-fn every_query_of_the_dashboard_is_of_the_chosen_jobs() {
+fn every_dashboard_query_selects_the_chosen_jobs() {
     for (title, expression) in expressions(DASHBOARD) {
         let (named, chosen) = (expression.matches("balance_").count(), expression.matches("{job=~\"$job\"").count());
         assert_eq!(named, chosen, "{title}: {expression}");
@@ -132,11 +132,11 @@ fn every_query_of_the_dashboard_is_of_the_chosen_jobs() {
 }
 
 #[test]
-fn every_query_is_promql() {
+fn every_query_is_valid_promql() {
     let queries = expressions(DASHBOARD).into_iter().chain(expressions(ALERTS));
     let rules: Vec<Value> = queries
         .enumerate()
-        .map(|(index, (_, expression))| json!({"record": format!("query:{index}"), "expr": filled(&expression, "EUR")}))
+        .map(|(index, (_, expression))| json!({"record": format!("query:{index}"), "expr": with_variables(&expression, "EUR")}))
         .collect();
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("rules.yml");
@@ -158,34 +158,34 @@ fn recorded() -> BTreeMap<String, String> {
     pairs.collect()
 }
 
-/// An expression with the recording rules written out, without its spaces. What is recorded seldom needs no bridge then.
-fn written_out(expression: &str, recorded: &BTreeMap<String, String>) -> String {
+/// Expands the recording rules in an expression and removes whitespace. An expanded rule needs no two-hour bridge.
+fn expanded(expression: &str, recorded: &BTreeMap<String, String>) -> String {
     let mut expression = expression.to_owned();
     for name in metrics(&expression).iter().filter(|name| name.contains(':')) {
-        let written = format!("({})", written_out(&recorded[name], recorded));
+        let written = format!("({})", expanded(&recorded[name], recorded));
         expression = expression.replace(&format!("last_over_time({name}[2h])"), name).replace(name, &written);
     }
     expression.split_whitespace().collect()
 }
 
 #[test]
-fn grafanas_alerts_mean_what_the_prometheus_rules_mean() {
+fn grafana_alerts_are_equivalent_to_the_prometheus_rules() {
     let recorded = recorded();
     let text_of = |rule: &Value, key: &str, default: &str| rule[key].as_str().unwrap_or(default).to_owned();
-    let meant: BTreeSet<_> = rules()
+    let expected: BTreeSet<_> = rules()
         .iter()
         .filter(|rule| rule.get("alert").is_some())
         .map(|rule| {
             let severity = text_of(&rule["labels"], "severity", "");
             let held = [text_of(rule, "for", "0s"), text_of(rule, "keep_firing_for", "")];
             let runbook = text_of(&rule["annotations"], "runbook_url", "");
-            (text_of(rule, "alert", ""), written_out(&text_of(rule, "expr", ""), &recorded), severity, held, runbook)
+            (text_of(rule, "alert", ""), expanded(&text_of(rule, "expr", ""), &recorded), severity, held, runbook)
         })
         .collect();
     let provisioned = read(ALERTS);
     let groups = provisioned["groups"].as_array().expect("groups");
     let rules: Vec<&Value> = groups.iter().flat_map(|group| group["rules"].as_array().expect("rules")).collect();
-    let said: BTreeSet<_> = rules
+    let provisioned_rules: BTreeSet<_> = rules
         .iter()
         .map(|rule| {
             let severity = text_of(&rule["labels"], "severity", "");
@@ -196,7 +196,7 @@ fn grafanas_alerts_mean_what_the_prometheus_rules_mean() {
             (name, expression, severity, held, runbook)
         })
         .collect();
-    assert_eq!(said, meant);
+    assert_eq!(provisioned_rules, expected);
     let unique = |key: &str| rules.iter().map(|rule| text_of(rule, key, "")).collect::<BTreeSet<_>>().len();
     assert_eq!((unique("uid"), unique("title")), (rules.len(), rules.len()));
     let dashboard = read(DASHBOARD);
@@ -215,8 +215,8 @@ fn grafanas_alerts_mean_what_the_prometheus_rules_mean() {
     }
 }
 
-/// A second exporter, with everything that the demo does not show in its first seconds.
-async fn trouble() -> (Daemon, Vec<StandIn>) {
+/// Starts a second exporter in the states that the demo does not reach in its first seconds.
+async fn low_and_failing() -> (Daemon, Vec<StandIn>) {
     let gateway = Gateway::with_token("a token");
     let information = vec![("sms".to_owned(), "Tele2".to_owned(), "5".to_owned())];
     gateway.set(Account { money: "9".to_owned(), currency: "RUR".to_owned(), information, error: None });
@@ -255,14 +255,14 @@ sources:
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn every_panel_has_something_to_show() {
+async fn every_panel_has_data() {
     let demo = demo();
-    let (trouble, _providers) = trouble().await;
+    let (second, _providers) = low_and_failing().await;
     demo.metrics_where("every source of the demo is up", |page| page.matches("\nbalance_up{").count() == 3).await;
 
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("prometheus.yml");
-    let targets = format!("['{}', '{}']", demo.address, trouble.address);
+    let targets = format!("['{}', '{}']", demo.address, second.address);
     let scrape = format!("scrape_configs: [{{job_name: balance, static_configs: [{{targets: {targets}}}]}}]");
     std::fs::write(&file, format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n{scrape}\n")).expect("a file");
     let mut prometheus = debian("prometheus", "prometheus");
@@ -278,27 +278,27 @@ async fn every_panel_has_something_to_show() {
     let deadline = Instant::now() + PATIENCE;
     for (title, expression) in expressions(DASHBOARD) {
         if title == "Top-ups" {
-            // A top-up takes the demo minutes; the query is read as PromQL by the test above.
+            // The demo takes minutes to top up; `every_query_is_valid_promql` covers the query.
             continue;
         }
-        // A counter needs two samples that differ before it shows anything.
-        while ask(&url, &filled(&expression, "RUB")).await.as_array().is_none_or(Vec::is_empty) {
-            assert!(Instant::now() < deadline, "nothing to show in {title}: {expression}");
+        // A rate needs two different samples of a counter.
+        while ask(&url, &with_variables(&expression, "RUB")).await.as_array().is_none_or(Vec::is_empty) {
+            assert!(Instant::now() < deadline, "no data in {title}: {expression}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
     for (title, expression) in expressions(ALERTS) {
-        assert!(ask(&url, &expression).await.is_array(), "{title} was not understood");
+        assert!(ask(&url, &expression).await.is_array(), "Prometheus rejects {title}");
     }
-    // Two wallets of ATI, in their own unit, and never a sum across currencies nor of accounts whose currency is not known.
+    // One sum for each currency, with ATI's own unit as a currency, and none for accounts whose currency is unknown.
     let panels = expressions(DASHBOARD);
     let (_, total) = panels.iter().find(|(title, _)| title == "Available by currency").expect("the panel");
-    let total = ask(&url, &filled(total, "RUB")).await;
+    let total = ask(&url, &with_variables(total, "RUB")).await;
     let currencies: BTreeSet<_> = total.as_array().into_iter().flatten().map(|sum| sum["metric"].to_string()).collect();
     assert_eq!(currencies.len(), 3, "{total}");
 }
 
-/// The result of an instant query; null for one that is not understood.
+/// The result of an instant query; null if Prometheus rejects it.
 async fn ask(url: &str, query: &str) -> Value {
     let url = reqwest::Url::parse_with_params(&format!("{url}/api/v1/query"), [("query", query)]).expect("a URL");
     let answer = crate::support::client().get(url).send().await.expect("an answer").text().await.expect("a whole answer");

@@ -1,5 +1,5 @@
-//! Behaviour of the whole program, as its users meet it. One test binary, so that it is linked once.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must stop")]
+//! Behaviour of the whole program as its users see it. One test binary, so that it is linked once.
+#![expect(clippy::expect_used, clippy::panic, reason = "a failed expectation fails the test")]
 
 mod adstat_expiry;
 mod adstat_session;

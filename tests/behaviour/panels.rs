@@ -1,30 +1,30 @@
-//! What the panels of the dashboard say of made-up samples.
+//! What the panels of the dashboard show for synthetic samples.
 
-use crate::grafana::{DASHBOARD, expressions, filled};
+use crate::grafana::{DASHBOARD, expressions, with_variables};
 use crate::support::{debian, text};
 use serde_json::{Value, json};
 
-/// Holds panels, by their first queries, against what they are to say of made-up samples, one a minute: labels and values.
-fn panels_say(at: &str, samples: &[[&str; 2]], panels: &[(&str, &[(&str, f64)])]) {
+/// Checks the first query of each panel against the expected labels and values, for synthetic samples, one a minute.
+fn assert_panels(at: &str, samples: &[[&str; 2]], panels: &[(&str, &[(&str, f64)])]) {
     let samples: Vec<Value> = samples.iter().map(|[series, values]| json!({"series": series, "values": values})).collect();
     let queries = expressions(DASHBOARD);
-    let said = panels.iter().map(|(title, said)| {
+    let expected = panels.iter().map(|(title, expected)| {
         let (_, expression) = queries.iter().find(|(found, _)| found == title).expect("a panel");
-        let said: Vec<Value> = said.iter().map(|(labels, value)| json!({"labels": labels, "value": value})).collect();
-        json!({"expr": format!("round({})", filled(expression, "RUB")), "eval_time": at, "exp_samples": said})
+        let expected: Vec<Value> = expected.iter().map(|(labels, value)| json!({"labels": labels, "value": value})).collect();
+        json!({"expr": format!("round({})", with_variables(expression, "RUB")), "eval_time": at, "exp_samples": expected})
     });
-    let said: Vec<Value> = said.collect();
+    let expected: Vec<Value> = expected.collect();
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("panels.test.yml");
-    let test = json!({"interval": "1m", "input_series": samples, "promql_expr_test": said});
+    let test = json!({"interval": "1m", "input_series": samples, "promql_expr_test": expected});
     std::fs::write(&file, json!({"tests": [test]}).to_string()).expect("a file");
     let output = debian("promtool", "prometheus").args(["test", "rules"]).arg(file).output().expect("promtool");
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
-/// As the rules do: the other one fails, and still serves what it has read half an hour ago.
+/// As in the rules. The other exporter fails, and still serves readings from half an hour ago.
 #[test]
-fn of_two_exporters_the_one_that_has_read_last_is_shown() {
+fn panels_show_the_freshest_of_two_exporters() {
     let samples = [
         [r#"balance_last_success_timestamp_seconds{job="b",instance="a",provider="p",source="s"}"#, "0+60x40"],
         [r#"balance_last_success_timestamp_seconds{job="b",instance="b",provider="p",source="s"}"#, "0+60x10 600x30"],
@@ -50,10 +50,10 @@ fn of_two_exporters_the_one_that_has_read_last_is_shown() {
         ("SMS by area", &[(r#"{job="b",provider="p",source="s",sms_type="sms",area="Tele2"}"#, 4.0)]),
         ("Operations forbidden", &[]),
     ];
-    panels_say("40m", &samples, &panels);
+    assert_panels("40m", &samples, &panels);
 }
 
-/// As for `BalanceStale`: the time between two scrapes makes nothing older.
+/// As in `BalanceStale`: the time between two scrapes does not count as age.
 #[test]
 fn a_source_that_is_polled_more_often_than_scraped_is_not_old() {
     let samples = [
@@ -64,12 +64,12 @@ fn a_source_that_is_polled_more_often_than_scraped_is_not_old() {
         ("Oldest reading", &[("{}", 0.0)]),
         ("Age of the readings, in intervals", &[(r#"{job="b",provider="p",source="s"}"#, 0.0)]),
     ];
-    panels_say("39m45s", &samples, &panels);
+    assert_panels("39m45s", &samples, &panels);
 }
 
-/// As for the rules: `instance` stays, and a restart changes another label of the target.
+/// As in the rules: `instance` stays, and a restart changes another target label.
 #[test]
-fn the_burn_is_counted_over_both_pods() {
+fn spending_is_summed_over_both_pods() {
     let samples = [
         [r#"balance_last_success_timestamp_seconds{job="b",instance="a",pod="y",provider="p",source="s"}"#, "0+60x40"],
         [r#"balance_poll_interval_seconds{job="b",instance="a",pod="y",provider="p",source="s"}"#, "60x40"],
@@ -82,16 +82,16 @@ fn the_burn_is_counted_over_both_pods() {
         [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="x",provider="p",source="s"}"#, "0+1x20 stale"],
         [r#"balance_withdrawn_amount_total{job="b",instance="a",pod="y",provider="p",source="s"}"#, "_x21 0+1x20"],
     ];
-    // 20.5 of the first pod, since a rate reaches half a scrape beyond its last sample, and 20 of the second.
+    // 20.5 for the first pod, because a rate extrapolates half a scrape beyond the last sample, and 20 for the second.
     let panels: [(&str, &[(&str, f64)]); 3] = [
         ("Runway", &[(r#"{job="b",provider="p",source="s",currency="RUB"}"#, 170_667.0)]),
         ("Burn a day in $currency", &[(r#"{job="b",provider="p",source="s",currency="RUB"}"#, 41.0)]),
         ("Burn a day without a currency", &[(r#"{job="b",provider="p",source="s"}"#, 41.0)]),
     ];
-    panels_say("41m", &samples, &panels);
+    assert_panels("41m", &samples, &panels);
 }
 
-/// As for the rules: prod is low, fails and burns, staging has read last and has plenty.
+/// As in the rules: prod is low, fails and spends; staging has the latest reading and plenty of money.
 #[test]
 fn two_jobs_with_one_source_name_are_two_sources() {
     let samples = [
@@ -113,7 +113,7 @@ fn two_jobs_with_one_source_name_are_two_sources() {
         [r#"balance_poll_failures_total{job="staging",instance="a",provider="p",source="s"}"#, "0x40"],
         [r#"balance_polls_total{job="prod",instance="a",provider="p",source="s"}"#, "0+1x40"],
         [r#"balance_polls_total{job="staging",instance="a",provider="p",source="s"}"#, "0+100x40"],
-        // A wallet is one, whichever token of whichever job reads it.
+        // A wallet counts once, whichever token or job reads it.
         [r#"balance_last_success_timestamp_seconds{job="prod",instance="a",provider="atisu",source="f"}"#, "0+60x40"],
         [r#"balance_last_success_timestamp_seconds{job="staging",instance="a",provider="atisu",source="f"}"#, "0+60x40"],
         [r#"balance_available_amount{job="prod",instance="a",provider="atisu",source="f",account="7",currency="ATIS"}"#, "9x40"],
@@ -155,10 +155,10 @@ fn two_jobs_with_one_source_name_are_two_sources() {
         ("Failing sources by reason", &[(r#"{reason="dns"}"#, 2.0)]),
         ("Failed polls by source", &[(r#"{job="prod",provider="p",source="s"}"#, 1.0)]),
     ];
-    panels_say("40m", &samples, &panels);
+    assert_panels("40m", &samples, &panels);
 }
 
-/// Each shard has sources of its own, and a restart with storage goes on with the counters that it had.
+/// Each shard has its own sources, and a restart with storage continues the counters.
 #[test]
 fn failed_polls_are_summed_over_the_exporters_of_a_job() {
     let samples = [
@@ -167,8 +167,8 @@ fn failed_polls_are_summed_over_the_exporters_of_a_job() {
         [r#"balance_exporter_poll_failures_total{job="b",instance="a",pod="x",reason="auth"}"#, "0x20 stale"],
         [r#"balance_exporter_poll_failures_total{job="b",instance="a",pod="y",reason="auth"}"#, "_x21 0x20"],
         [r#"balance_exporter_poll_failures_total{job="b",instance="b",reason="dns"}"#, "0+2x40"],
-        // Started anew without storage.
+        // Restarted without storage.
         [r#"balance_exporter_poll_failures_total{job="b",instance="c",reason="dns"}"#, "0+5x20 0x20"],
     ];
-    panels_say("21m", &samples, &[("Failed polls by reason", &[(r#"{reason="dns"}"#, 3.0)])]);
+    assert_panels("21m", &samples, &[("Failed polls by reason", &[(r#"{reason="dns"}"#, 3.0)])]);
 }

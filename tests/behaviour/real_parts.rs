@@ -1,4 +1,4 @@
-//! The demo, read by what reads it in production: promtool, a Pushgateway as the strictest parser at hand, and Prometheus.
+//! The demo's metrics, read by promtool, by a Pushgateway (the strictest parser available) and by Prometheus.
 
 use crate::support::{Daemon, PATIENCE, binary, debian, text};
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-/// A child process that ends with the test.
+/// A child process that is killed when the test ends.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
@@ -16,7 +16,7 @@ impl Drop for Running {
     }
 }
 
-/// A port that was free a moment ago: these programs do not tell which one they took.
+/// A port that was free a moment ago, for programs that do not report the port they chose.
 pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
@@ -31,7 +31,7 @@ async fn whole_page(daemon: &Daemon) -> String {
     daemon.metrics_where("every source of the demo is up", |page| page.matches("\nbalance_up{").count() == 3).await
 }
 
-/// Asks until the answer is as wanted. These programs say nothing when they are ready, so they are asked at a gentle pace.
+/// Polls a URL until its answer matches, because these programs do not announce when they are ready.
 pub(crate) async fn until(url: &str, wanted: impl Fn(&str) -> bool) -> String {
     let client = crate::support::client();
     let deadline = Instant::now() + PATIENCE;
@@ -49,7 +49,7 @@ pub(crate) async fn until(url: &str, wanted: impl Fn(&str) -> bool) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn promtool_finds_nothing() {
+async fn promtool_finds_no_problem() {
     let daemon = demo();
     let page = whole_page(&daemon).await;
     let mut promtool = debian("promtool", "prometheus")
@@ -80,7 +80,7 @@ async fn a_pushgateway_accepts_the_page() {
     let page = whole_page(&daemon).await;
     assert_eq!(push(page.clone()).await, 200);
     let doubled = page.lines().find(|line| line.starts_with("balance_up{")).expect("a line");
-    assert_eq!(push(format!("{page}{doubled}\n")).await, 400, "it would have refused a series that stands there twice");
+    assert_eq!(push(format!("{page}{doubled}\n")).await, 400, "it must refuse a duplicate series");
     let pushed = until(&format!("{gateway}/metrics"), |metrics| metrics.contains("balance_sms_available{")).await;
     assert!(pushed.lines().any(|line| line.contains("area=\"Россия\"") && line.ends_with("} +Inf")), "{pushed}");
 }

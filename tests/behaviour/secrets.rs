@@ -1,17 +1,17 @@
-//! A secret has one entrance and no exit. Every provider here does its worst to get one out.
+//! A secret has one entrance and no exit. Every provider here tries to leak one.
 
 use crate::support::{Configured, Daemon, binary, text};
 use balance_exporter::standin::{Asked, Reply, StandIn};
 use rustix::process::Signal;
 
-/// Secrets of the test, none of which may turn up anywhere. The second holds what JSON and URLs write differently.
+/// Secrets that must not appear anywhere. The second contains characters that JSON and URLs escape.
 const SECRETS: [&str; 6] =
     ["canary-password-1", "canary \"pass\\word\" +2", "canary-token-3", "canary-proxy-5", "canary-access-6", "canary-refresh-7"];
 
-/// Parts of the secrets that no spelling of them can be without.
+/// Parts of the secrets that every escaped form contains.
 const TRACES: [&str; 6] = ["canary-password-1", "canary", "CANARY", "canary-proxy-5", "canary-access-6", "canary-refresh-7"];
 
-/// Says everything it was told: in errors, in names and areas, and in redirects to another place.
+/// Repeats everything it was sent: in errors, names, areas and redirects.
 fn parrot(asked: &Asked) -> Reply {
     let headers: Vec<String> = asked.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let body = String::from_utf8_lossy(&asked.body).into_owned();
@@ -68,7 +68,7 @@ sources:
     )
 }
 
-/// The parrot repeats every source's secrets to each, so a source's text may only lack the secrets of that source.
+/// The secrets that a line must not contain. The parrot sends the secrets of all sources to each source, so only a source's own count.
 fn own_secrets(line: &str) -> Vec<&'static str> {
     let of = |source: &str| line.contains(&format!("source=\"{source}\"")) || line.contains(&format!("\"source\":\"{source}\""));
     if of("ads") {
@@ -104,7 +104,7 @@ async fn no_log_metric_page_or_error_shows_a_secret() {
             daemon.metrics_where("every source was polled", |metrics| metrics.matches("\nbalance_up{").count() == 8).await;
         check("the metrics", &metrics);
         let page = daemon.get("/").await.text();
-        // The page tells whose section a line is in.
+        // Lines of the page do not name their source, so add the source of the section.
         for section in page.split("<section").skip(1) {
             let name = section.split("<h2>").nth(1).and_then(|rest| rest.split("</h2>").next()).expect("a name");
             check(
@@ -116,7 +116,7 @@ async fn no_log_metric_page_or_error_shows_a_secret() {
         let (_, log) = daemon.wait();
         assert!(log.len() > 10, "{log:?}");
         check("the log", &log.join("\n"));
-        assert!(log.iter().any(|line| line.contains("***")), "the parrot's words are logged, masked: {log:?}");
+        assert!(log.iter().any(|line| line.contains("***")), "the parrot's answers are logged with a mask: {log:?}");
     }
     assert_eq!(stand_in.asked().iter().filter(|asked| asked.target == "/labels").count(), 2);
 }
@@ -141,7 +141,7 @@ async fn no_command_prints_a_secret() {
             let document: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
             document["sources"].as_array().expect("a list").iter().map(ToString::to_string).collect()
         } else {
-            // A table begins its lines with the source.
+            // Each line of the table starts with the source.
             printed
                 .lines()
                 .map(|line| format!("{line} source=\"{}\"", line.split_whitespace().next().unwrap_or_default()))

@@ -1,4 +1,4 @@
-//! The test command itself, where it must leave nothing behind.
+//! tests/run cleans up after itself.
 
 use crate::support::{repository, text};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,7 +10,7 @@ fn script(path: &Path, lines: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("permissions");
 }
 
-/// A machine on which everything is missing, and nothing can be installed.
+/// On a machine where every package is missing and none can be installed.
 #[test]
 fn an_installation_that_fails_leaves_no_policy_behind() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -31,7 +31,7 @@ fn an_installation_that_fails_leaves_no_policy_behind() {
     assert!(told.ends_with("#!/bin/sh\nexit 101\napt-get update -q\n"), "{told}");
     assert!(!policy.exists(), "the policy is left behind");
 
-    // One that was there before is not this script's to remove.
+    // A policy that existed before stays.
     std::fs::write(&policy, "#!/bin/sh\nexit 0\n").expect("a file");
     assert_eq!(run.output().expect("bash runs").status.code(), Some(100));
     assert!(policy.exists());
