@@ -3,7 +3,7 @@
 use crate::kept::{DAMAGED_FILES, Noting, Place, Random, UP, page_of, polls, source, value};
 use crate::support::binary;
 use balance_exporter::config::Config;
-use balance_exporter::domain::{Amount, AmountKind, Answer, Label, Reading};
+use balance_exporter::domain::{Answer, Figure, Label, Reading};
 use balance_exporter::poll::assemble::assemble;
 use balance_exporter::standin::StandIn;
 use balance_exporter::state::clock::Moment;
@@ -90,7 +90,7 @@ async fn committed_one_by_one(place: &Place, polls: usize) -> Vec<BTreeMap<Strin
     for poll in 1..=polls {
         let (ended, account, currency) = (Moment::now(), Label::default(), Label::new("EUR"));
         let amount = u32::try_from(poll).expect("small").into();
-        let readings = vec![Reading::Amount(Amount { kind: AmountKind::Available, account, currency, amount })];
+        let readings = vec![Reading::available_amount(account, currency, Figure::new(amount).expect("a finite number"))];
         let took = Duration::from_millis(1);
         store.record(&name, Outcome { ended, took, result: Ok(Answer::new(readings)), next: ended.instant });
         store.settled().await;
