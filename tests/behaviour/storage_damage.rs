@@ -90,7 +90,7 @@ async fn committed_one_by_one(place: &Place, polls: usize) -> Vec<BTreeMap<Strin
     for poll in 1..=polls {
         let (ended, account, currency) = (Moment::now(), Label::default(), Label::new("EUR"));
         let amount = u32::try_from(poll).expect("small").into();
-        let readings = vec![Reading::available_amount(account, currency, Figure::new(amount).expect("a finite number"))];
+        let readings = vec![Reading::available_amount(account, currency, amount)];
         let took = Duration::from_millis(1);
         store.record(&name, Outcome { ended, took, result: Ok(Answer::new(readings)), next: ended.instant });
         store.settled().await;
