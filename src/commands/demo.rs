@@ -12,6 +12,7 @@ use crate::standin::mysmpp::{Account, Gateway};
 use crate::standin::{Service, StandIn};
 use crate::system::lane::Lane;
 use crate::transport::client::Clients;
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
         )));
         tokio::select! {
             ended = daemon::serve(signals, Arc::new(move || sources(&text)), places, options) => ended,
-            () = turn(&world) => Ok(()),
+            never = turn(&world) => match never {},
         }
     })
 }
@@ -127,7 +128,7 @@ impl World {
 }
 
 /// Moves the world on for as long as the demo runs.
-async fn turn(world: &World) {
+async fn turn(world: &World) -> Infallible {
     let began = Instant::now();
     let mut steps = tokio::time::interval(STEP);
     steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
