@@ -89,7 +89,7 @@ async fn committed_one_by_one(place: &Place, polls: usize) -> Vec<BTreeMap<Strin
     let mut pages = Vec::new();
     for poll in 1..=polls {
         let (ended, account, currency) = (Moment::now(), Label::default(), Label::new("EUR"));
-        let amount = u32::try_from(poll).expect("small").into();
+        let amount = Figure::from(i32::try_from(poll).expect("small"));
         let readings = vec![Reading::available_amount(account, currency, amount)];
         let took = Duration::from_millis(1);
         store.record(&name, Outcome { ended, took, result: Ok(Answer::new(readings)), next: ended.instant });
