@@ -9,10 +9,10 @@ use super::answer::Refusals;
 use super::document::Document;
 use super::found::Found;
 use super::settings::{Build, Endpoint, required};
-use crate::problem::{Problem, Text};
 use crate::domain::{Answer, Failure, Figure, Label, Reading, RetryAfter};
-use crate::transport::Http;
+use crate::problem::{Problem, Text};
 use crate::secret::{Secret, SecretRef};
+use crate::transport::Http;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join};
 use serde::Deserialize;
@@ -73,7 +73,10 @@ fn check_accounts(accounts: &[Text]) -> Result<Vec<Label>, Problem> {
         let account = Label::new(account);
         required(&format!("accounts[{i}]"), account.as_str())?;
         if matches!(account.as_str(), "." | "..") {
-            return Err(Problem::at(format!("accounts[{i}]"), "is a step in a path and no account; write the account's identifier"));
+            return Err(Problem::at(
+                format!("accounts[{i}]"),
+                "is a step in a path and no account; write the account's identifier",
+            ));
         }
         if checked.contains(&account) {
             return Err(Problem::at(format!("accounts[{i}]"), format!("the account {account} is listed twice; drop one")));
@@ -288,7 +291,8 @@ mod tests {
         ] {
             assert!(read(body, dashboard).is_err(), "{body}");
         }
-        for body in [r#"[["A","One",5]]"#, r#"[[["A","One",5]]]"#, r#"{"0":{"account_uid":"A","balance":5}}"#, r#"["A","One",5]"#] {
+        for body in [r#"[["A","One",5]]"#, r#"[[["A","One",5]]]"#, r#"{"0":{"account_uid":"A","balance":5}}"#, r#"["A","One",5]"#]
+        {
             assert!(accounts(body).is_err(), "{body}");
         }
         let asked = |body: &str| read(body, |document| asked_account(document, &Label::new("A")));

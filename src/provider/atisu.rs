@@ -8,10 +8,10 @@ use super::answer::{self, Refusals};
 use super::document::Document;
 use super::found::Object;
 use super::settings::{Build, Endpoint};
-use crate::problem::{Problem, Text};
 use crate::domain::{Answer, Failure, Label, Reading, Reason, Wallet, WalletKind};
-use crate::transport::{Http, Request, Response};
+use crate::problem::{Problem, Text};
 use crate::secret::SecretRef;
+use crate::transport::{Http, Request, Response};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderValue;
@@ -111,9 +111,9 @@ fn wallet_kind(balance: &Object<'_>) -> Result<Option<WalletKind>, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::provider::answer::tests::response;
     use super::*;
     use crate::domain::Figure;
+    use crate::provider::answer::tests::response;
 
     fn poll(status: u16, body: &str) -> Result<Vec<Reading>, (Reason, String)> {
         parse(&response(status, body)).map(|answer| answer.readings).map_err(|failure| (failure.reason, failure.detail))

@@ -7,10 +7,10 @@ use super::answer::{self, Refusals, reason_by_status};
 use super::document::{Document, Value};
 use super::found::{Found, Object};
 use super::settings::{Build, Endpoint, required};
-use crate::problem::{Problem, Text};
 use crate::domain::{Answer, Failure, Label, Quantity, Reading, Reason};
-use crate::transport::{Http, Request, Response, StatusCode};
+use crate::problem::{Problem, Text};
 use crate::secret::{Secret, SecretRef};
+use crate::transport::{Http, Request, Response, StatusCode};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use url::Url;
@@ -81,7 +81,9 @@ fn reason_of_text(text: &str) -> Option<Reason> {
     match text.trim_end_matches(['.', '!']).to_lowercase().as_str() {
         "ваш аккаунт заблокирован" => Some(Reason::Blocked),
         "неправильный логин или пароль" => Some(Reason::Auth),
-        "неправильный формат json документа" | "post данные отсутствуют" => Some(Reason::Rejected),
+        "неправильный формат json документа" | "post данные отсутствуют" => {
+            Some(Reason::Rejected)
+        }
         _ => None,
     }
 }
@@ -134,9 +136,9 @@ fn count(found: &Found<'_>) -> Result<Quantity, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::provider::answer::tests::response;
     use super::*;
     use crate::domain::Figure;
+    use crate::provider::answer::tests::response;
 
     fn poll(status: u16, body: &str) -> Result<Answer, (Reason, String)> {
         parse(&response(status, body)).map_err(|failure| (failure.reason, failure.detail))

@@ -5,12 +5,12 @@
 
 use super::{REFUSALS, resource};
 use crate::domain::{Failure, Reason};
-use crate::transport::{Http, Request, Response, secret_header};
 use crate::provider::answer;
 use crate::provider::document::Document;
 use crate::provider::found::Found;
 use crate::provider::settings::bearer;
 use crate::secret::Secret;
+use crate::transport::{Http, Request, Response, secret_header};
 use reqwest::header::HeaderValue;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -291,7 +291,8 @@ mod tests {
     use crate::provider::answer::tests::response;
 
     fn read(status: u16, body: &str) -> Result<(String, Option<String>), (Reason, String)> {
-        let texts = |granted: Granted| (granted.access.expose().to_owned(), granted.refresh.map(|token| token.expose().to_owned()));
+        let texts =
+            |granted: Granted| (granted.access.expose().to_owned(), granted.refresh.map(|token| token.expose().to_owned()));
         granted(&response(status, body), "login").map(texts).map_err(|failure| (failure.reason, failure.detail))
     }
 
