@@ -73,10 +73,7 @@ fn check_accounts(accounts: &[Text]) -> Result<Vec<Label>, Problem> {
         let account = Label::new(account);
         required(&format!("accounts[{i}]"), account.as_str())?;
         if matches!(account.as_str(), "." | "..") {
-            return Err(Problem::at(
-                format!("accounts[{i}]"),
-                "is a step in a path and no account; write the account's identifier",
-            ));
+            return Err(Problem::at(format!("accounts[{i}]"), "not an account; write its identifier, such as ACC0001"));
         }
         if checked.contains(&account) {
             return Err(Problem::at(format!("accounts[{i}]"), format!("the account {account} is listed twice; drop one")));
