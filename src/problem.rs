@@ -4,21 +4,43 @@ use serde::de::{Deserialize, Deserializer, EnumAccess, Error, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// What is wrong with the configuration, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Problem {
-    /// Keys and indices from the place of whoever reports, such as `login.password`; may be empty.
+    /// Keys and indices from the place of the reporter, such as `login.password`; may be empty.
     pub place: String,
-    /// What is wrong and how to mend it. No secret stands in it.
+    /// What is wrong and how to fix it, without any secret.
     pub text: String,
+    /// The error that the text states, if another module reported one.
+    pub cause: Option<Cause>,
 }
+
+/// An error behind a message.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 impl Problem {
     /// A problem at a place.
     pub fn at(place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { place: place.into(), text: text.into() }
+        Self { place: place.into(), text: text.into(), cause: None }
     }
+
+    /// An error as a problem at a place. Its text must hold no secret.
+    pub fn caused(place: impl Into<String>, error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { text: error.to_string(), place: place.into(), cause: Some(Arc::new(error)) }
+    }
+
+    /// The same problem as seen from above `place`.
+    #[must_use]
+    pub fn below(self, place: &str) -> Self {
+        Self { place: join(place, &self.place), ..self }
+    }
+}
+
+/// A place and what stands below it, such as `sources[0]` and `provider`; either may be empty.
+pub(crate) fn join(place: &str, below: &str) -> String {
+    if place.is_empty() || below.is_empty() { format!("{place}{below}") } else { format!("{place}.{below}") }
 }
 
 /// Begins a message of this program within an error of the parser. The parser's own messages can quote a value.
@@ -35,7 +57,7 @@ pub(crate) fn own(message: &str) -> Option<(&str, &str)> {
     message.split_once(OWN).filter(|(place, _)| place.is_empty() || place.ends_with(": "))
 }
 
-/// Deserialises a text through `check`, whose error says what is wrong and how to mend it, without the text itself. A number or a
+/// Deserialises a text through `check`, whose error says what is wrong and how to fix it, without the text itself. A number or a
 /// flag is taken as it is written.
 ///
 /// # Errors

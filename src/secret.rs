@@ -7,11 +7,11 @@ mod escapes;
 
 use crate::domain::Label;
 use crate::problem::{Text, error};
-use crate::system::files;
+use crate::system::files::{self, NoText};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// What stands in a text where a secret stood.
@@ -49,7 +49,7 @@ impl PartialEq for Secret {
     }
 }
 
-/// Where a secret is to be found, as the configuration says it.
+/// Where to find a secret, as the configuration says it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SecretRef {
     /// In the configuration itself.
@@ -62,26 +62,63 @@ pub enum SecretRef {
     Credential(String),
 }
 
+/// Why a secret cannot be used, and the fix. The secret itself is never part of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The environment variable of this name is not set.
+    #[error("the environment variable {0} is not set; set it for this process")]
+    NotSet(String),
+    /// The credential's name would lead out of its directory.
+    #[error("a credential is named by a plain file name; name it as LoadCredential= does")]
+    NotAFileName,
+    /// systemd has passed no credentials, and so not the one of this name.
+    #[error("$CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential={0}:PATH, or use file: PATH")]
+    NoDirectory(String),
+    /// The file cannot be read.
+    #[error("cannot read the secret file {}: {source}; create it or correct the path", path.display())]
+    Unreadable {
+        /// Of the file.
+        path: PathBuf,
+        /// As the system reports it.
+        source: io::Error,
+    },
+    /// The file is larger than any secret.
+    #[error("the secret file {} is over 64 KiB; name the right file", .0.display())]
+    TooLarge(PathBuf),
+    /// It is not UTF-8 text.
+    #[error("{holder} {source}; {fix}")]
+    NotText {
+        /// What holds the secret, in words.
+        holder: String,
+        /// What it is instead.
+        source: NoText,
+        /// How to correct it.
+        fix: &'static str,
+    },
+    /// Nothing is there.
+    #[error("the secret is empty; put the credential there")]
+    Empty,
+}
+
 impl SecretRef {
-    /// Finds the secret. A byte-order mark at its head and one newline at its end are dropped.
+    /// Reads the secret. A leading byte-order mark and one trailing newline are dropped. It blocks while a file is read.
     ///
     /// # Errors
-    /// What is wrong and how to mend it, without the secret itself.
-    pub fn resolve(&self) -> Result<Secret, String> {
-        let (bytes, holder, remedy) = match self {
+    /// What is wrong and the fix.
+    pub fn resolve(&self) -> Result<Secret, SecretError> {
+        let (bytes, holder, fix) = match self {
             Self::Plain(secret) => (secret.expose().as_bytes().to_vec(), "the secret".to_owned(), "correct it"),
             Self::File(path) => read_file(path)?,
             Self::Env(name) => {
-                let value = std::env::var_os(name)
-                    .ok_or_else(|| format!("the environment variable {name} is not set; set it for this process"))?;
+                let value = std::env::var_os(name).ok_or_else(|| SecretError::NotSet(name.clone()))?;
                 (value.into_encoded_bytes(), format!("the environment variable {name}"), "correct its value")
             }
             Self::Credential(name) => read_credential(name)?,
         };
-        let text = files::text(&bytes).map_err(|problem| format!("{holder} {problem}; {remedy}"))?;
+        let text = files::text(&bytes).map_err(|source| SecretError::NotText { holder, source, fix })?;
         let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         if text.is_empty() {
-            return Err("the secret is empty; put the credential there".to_owned());
+            return Err(SecretError::Empty);
         }
         Ok(Secret::new(text.to_owned()))
     }
@@ -90,22 +127,19 @@ impl SecretRef {
 /// What a secret was read from: its bytes, its name and how to correct it.
 type Read = (Vec<u8>, String, &'static str);
 
-fn read_credential(name: &str) -> Result<Read, String> {
+fn read_credential(name: &str) -> Result<Read, SecretError> {
     if name.is_empty() || name.contains('/') || name == "." || name == ".." {
-        return Err("a credential is named by a plain file name; name it as LoadCredential= does".to_owned());
+        return Err(SecretError::NotAFileName);
     }
-    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-        format!("$CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential={name}:PATH, or use file: PATH")
-    })?;
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| SecretError::NoDirectory(name.to_owned()))?;
     read_file(&Path::new(&directory).join(name))
 }
 
-fn read_file(path: &Path) -> Result<Read, String> {
-    let holder = format!("the secret file {}", path.display());
+fn read_file(path: &Path) -> Result<Read, SecretError> {
     match files::read(path, FILE_LIMIT) {
-        Ok(bytes) => Ok((bytes, holder, "save it as UTF-8")),
-        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(format!("{holder} is over 64 KiB; name the right file")),
-        Err(error) => Err(format!("cannot read {holder}: {error}; create it or correct the path")),
+        Ok(bytes) => Ok((bytes, format!("the secret file {}", path.display()), "save it as UTF-8")),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(SecretError::TooLarge(path.to_owned())),
+        Err(source) => Err(SecretError::Unreadable { path: path.to_owned(), source }),
     }
 }
 
@@ -341,8 +375,8 @@ mod tests {
     #[test]
     fn drops_one_trailing_newline_and_refuses_nothing() {
         let resolve = |text: &str| SecretRef::Plain(Secret::new(text.to_owned())).resolve().map(|s| s.expose().to_owned());
-        assert_eq!(resolve("a\n\n").as_deref(), Ok("a\n"));
-        assert_eq!(resolve("a\r\n").as_deref(), Ok("a"));
-        assert!(resolve("\n").is_err());
+        assert_eq!(resolve("a\n\n").expect("a secret"), "a\n");
+        assert_eq!(resolve("a\r\n").expect("a secret"), "a");
+        assert!(matches!(resolve("\n"), Err(SecretError::Empty)));
     }
 }

@@ -1,13 +1,13 @@
-//! `check`: everything that a start would find wrong, without a start.
+//! `check`: checks everything that a start checks, without starting.
 
-use super::{Failed, load, print};
+use super::{Failed, assemble, print};
 use crate::commands::cli::Options;
-use crate::poll::assemble::assemble;
+use crate::config::Config;
 use crate::server::access::Web;
 use crate::transport::client::Clients;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
-    let config = load(options, &[])?;
+    let config = Config::load(&options.config_file, &[])?;
     let count = config.sources.len();
     assemble(config, &mut Clients::default())?;
     Web::open(options.web_config_file.as_deref())?;

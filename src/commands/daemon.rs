@@ -1,11 +1,12 @@
 //! Without a command: the daemon.
 
-use super::{Failed, block_on, load};
+use super::{Failed, assemble, block_on};
 use crate::commands::cli::Options;
 use crate::commands::sockets::Places;
+use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::exposition::REVISION;
-use crate::poll::assemble::{Ready, assemble};
+use crate::poll::assemble::Ready;
 use crate::server::access::Web;
 use crate::server::lifecycle::{self, Reloader};
 use crate::state::clock::Moment;
@@ -21,11 +22,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) type Read = Arc<dyn Fn() -> Result<Vec<Ready>, Failed> + Send + Sync>;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
-    let places = Places::of(options).map_err(Failed::other)?;
+    let places = Places::of(options)?;
     let (clients, options_read) = (Mutex::new(Clients::default()), options.clone());
     let read = move || {
-        let config = load(&options_read, &[])?;
-        Ok(assemble(config, &mut clients.lock().unwrap_or_else(PoisonError::into_inner))?)
+        let config = Config::load(&options_read.config_file, &[])?;
+        assemble(config, &mut clients.lock().unwrap_or_else(PoisonError::into_inner))
     };
     block_on(async { serve(Signals::new()?, Arc::new(read), places, options).await })
 }
@@ -41,7 +42,7 @@ pub(super) struct Signals {
 impl Signals {
     /// Within a runtime, before anything that can hang.
     pub(super) fn new() -> Result<Self, Failed> {
-        let wait_for = |kind| signal(kind).map_err(|error| Failed::other(format!("cannot wait for signals: {error}")));
+        let wait_for = |kind| signal(kind).map_err(|error| Failed::System("cannot wait for signals", error));
         let terminate = wait_for(SignalKind::terminate())?;
         Ok(Self { terminate, interrupt: wait_for(SignalKind::interrupt())?, hangup: wait_for(SignalKind::hangup())? })
     }
@@ -76,7 +77,7 @@ pub(super) async fn serve(signals: Signals, read: Read, places: Places, options:
     tracing::info!(version = env!("CARGO_PKG_VERSION"), revision = REVISION, sources = sources.len(), "started");
     let daemon = Daemon {
         sources,
-        load: Arc::new(move || read().map_err(|failed| failed.line)),
+        load: Arc::new(move || read().map_err(|failed| failed.to_string())),
         reloads,
         lifecycle: options.enable_lifecycle.then_some(reloader),
         storage,
@@ -105,7 +106,7 @@ impl Started {
         let web = lane.run(move || Web::open(file.as_deref())).await.map_err(cannot)??;
         let directory = options.storage_path.clone();
         let storage = lane.run(move || directory.as_deref().map(open).transpose()).await.map_err(cannot)??;
-        let listeners = places.listen(&lane).await.map_err(Failed::other)?;
+        let listeners = places.listen(&lane).await?;
         Ok(Self { sources, web, storage, listeners })
     }
 }

@@ -1,11 +1,11 @@
 //! `demo`: the ordinary daemon against stand-in providers on loopback, in a world where time runs faster.
 
 use super::daemon::{self, Signals};
-use super::{Failed, block_on, print};
+use super::{Failed, assemble, block_on, print};
 use crate::commands::cli::Options;
 use crate::commands::sockets::Places;
 use crate::config::Config;
-use crate::poll::assemble::{Ready, assemble};
+use crate::poll::assemble::Ready;
 use crate::standin::adstat::{Books, Cabinet};
 use crate::standin::atisu::{Exchange, Wallet};
 use crate::standin::mysmpp::{Account, Gateway};
@@ -24,11 +24,11 @@ const SPEED: f64 = 120.0;
 const STEP: Duration = Duration::from_millis(250);
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
-    let places = Places::of(options).map_err(Failed::other)?;
+    let places = Places::of(options)?;
     block_on(async {
         let signals = Signals::new()?;
         let world = World::new();
-        let cannot = |error| Failed::other(format!("cannot start a stand-in provider on loopback: {error}"));
+        let cannot = |error| Failed::System("cannot start a stand-in provider on loopback", error);
         let ads = start(world.ads.clone()).await.map_err(cannot)?;
         let sms = start(world.sms.clone()).await.map_err(cannot)?;
         let freight = start(world.freight.clone()).await.map_err(cannot)?;
@@ -45,8 +45,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
 
 /// Prints beside the demo, which does not wait for whoever reads it.
 async fn show(text: String) {
-    if let Ok(Err(Failed { line, .. })) = Lane::new("stdout", 1).run(move || print(&text)).await {
-        tracing::warn!("{line}");
+    if let Ok(Err(failed)) = Lane::new("stdout", 1).run(move || print(&text)).await {
+        tracing::warn!("{failed}");
     }
 }
 
@@ -54,9 +54,9 @@ fn sources(text: &str) -> Result<Vec<Ready>, Failed> {
     let mut config = Config::from_text(Path::new("demo.yaml"), text)?;
     for source in &mut config.sources {
         // A proxy from the environment does not lead to this machine's loopback.
-        source.network.direct = true;
+        source.direct = true;
     }
-    Ok(assemble(config, &mut Clients::default())?)
+    assemble(config, &mut Clients::default())
 }
 
 async fn start(service: impl Service) -> std::io::Result<StandIn> {

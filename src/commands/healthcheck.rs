@@ -13,9 +13,19 @@ const ANSWER_LIMIT: u64 = 64;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
     let Some(address) = options.listen_addresses.first() else { return Err(Failed::other("no --web.listen-address")) };
-    let unhealthy = |cause: &dyn std::fmt::Display| Failed::other(format!("{address} is not healthy: {cause}"));
-    let answer = ask(address).map_err(|error| unhealthy(&error))?;
-    judge(&answer).map_err(|cause| unhealthy(&cause))
+    let healthy = ask(address).map_err(Unhealthy::Unreachable).and_then(|answer| judge(&answer));
+    healthy.map_err(|cause| Failed::other(format!("{address} is not healthy: {cause}")))
+}
+
+/// Why a daemon is not healthy.
+#[derive(Debug, thiserror::Error)]
+enum Unhealthy {
+    #[error(transparent)]
+    Unreachable(std::io::Error),
+    #[error("HTTP {0}")]
+    Status(String),
+    #[error("the answer is not HTTP")]
+    NotHttp,
 }
 
 fn ask(address: &str) -> std::io::Result<Vec<u8>> {
@@ -58,7 +68,7 @@ fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
     Ok(addresses.into_iter().flat_map(loopback).collect())
 }
 
-fn judge(answer: &[u8]) -> Result<(), String> {
+fn judge(answer: &[u8]) -> Result<(), Unhealthy> {
     // A TLS alert: the daemon is there and speaks TLS. Whether its certificate is good is not asked here.
     if answer.starts_with(&[0x15, 0x03]) {
         return Ok(());
@@ -68,8 +78,8 @@ fn judge(answer: &[u8]) -> Result<(), String> {
     match line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split(' ').next()) {
         // 401: it is there and asks for a password.
         Some("200" | "401") => Ok(()),
-        Some(status) => Err(format!("HTTP {status}")),
-        None => Err("the answer is not HTTP".to_owned()),
+        Some(status) => Err(Unhealthy::Status(status.to_owned())),
+        None => Err(Unhealthy::NotHttp),
     }
 }
 
@@ -101,7 +111,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_guarded_is_healthy_too() {
         for good in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 401 Unauthorized\r\n", "\x15\x03\x03\x00\x02\x02\x32"] {
-            assert_eq!(judge(good.as_bytes()), Ok(()), "{good:?}");
+            assert!(judge(good.as_bytes()).is_ok(), "{good:?}");
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -111,9 +121,10 @@ mod tests {
         assert!(tls.process_new_packets().is_err());
         let mut answer = Vec::new();
         tls.write_tls(&mut answer).expect("an alert");
-        assert_eq!(judge(&answer), Ok(()), "what a TLS server says to plain HTTP: {answer:?}");
-        assert_eq!(judge(b"HTTP/1.1 503 Service Unavailable\r\n"), Err("HTTP 503".to_owned()));
-        assert_eq!(judge(b""), Err("the answer is not HTTP".to_owned()));
-        assert_eq!(judge(b"SSH-2.0-x\r\n"), Err("the answer is not HTTP".to_owned()));
+        assert!(judge(&answer).is_ok(), "what a TLS server says to plain HTTP: {answer:?}");
+        let refused = |answer: &str| judge(answer.as_bytes()).expect_err("unhealthy").to_string();
+        assert_eq!(refused("HTTP/1.1 503 Service Unavailable\r\n"), "HTTP 503");
+        assert_eq!(refused(""), "the answer is not HTTP");
+        assert_eq!(refused("SSH-2.0-x\r\n"), "the answer is not HTTP");
     }
 }

@@ -1,4 +1,4 @@
-//! What each command does, and with which exit code the program ends.
+//! The commands, and the exit code that the program ends with.
 
 mod check;
 pub mod cli;
@@ -10,46 +10,54 @@ mod poll;
 mod sockets;
 
 use crate::config::{Config, ConfigError};
-use crate::poll::assemble::Unusable;
+use crate::poll::assemble::{self, Assembled, Ready, Unusable};
 use crate::system::stderr;
+use crate::transport::client::Clients;
 use clap::Parser;
-use cli::{Cli, Command, Options};
+use cli::{Cli, Command};
+use sockets::SocketError;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Enough for the server and a long parse at the same time; the program mostly waits.
+/// Worker threads: enough for the server and a long parse at the same time. The program mostly waits.
 const WORKERS: usize = 2;
 
-/// Why a command ended badly: one line for people, and an exit code.
-struct Failed {
-    code: u8,
-    line: String,
+/// Why a command failed. It prints as one line.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// Anything without an exit code of its own.
+    #[error("{0}")]
+    Other(String),
+    /// The command line is not understood.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration or the web configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration cannot be used on this machine.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// The server cannot listen.
+    #[error(transparent)]
+    Sockets(#[from] SocketError),
+    /// The system refuses what the text says.
+    #[error("{0}: {1}")]
+    System(&'static str, #[source] io::Error),
 }
 
 impl Failed {
-    /// Exit code 1: anything without a code of its own.
     fn other(line: impl Display) -> Self {
-        Self { code: 1, line: line.to_string() }
+        Self::Other(line.to_string())
     }
 
-    /// Exit code 2: the command line is not understood.
-    fn usage(line: impl Display) -> Self {
-        Self { code: 2, line: line.to_string() }
-    }
-}
-
-/// Exit code 78, `EX_CONFIG`: a restart would not help.
-impl From<ConfigError> for Failed {
-    fn from(error: ConfigError) -> Self {
-        Self { code: 78, line: error.to_string() }
-    }
-}
-
-/// Exit code 78 as well.
-impl From<Unusable> for Failed {
-    fn from(Unusable(source, why): Unusable) -> Self {
-        Self { code: 78, line: format!("source {source}: {why}") }
+    /// The exit code. Code 78, `EX_CONFIG`, tells systemd that a restart would not help.
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Other(_) | Self::Sockets(_) | Self::System(..) => 1,
+            Self::Usage(_) => 2,
+            Self::Config(_) | Self::Unusable(_) => 78,
+        }
     }
 }
 
@@ -58,19 +66,18 @@ impl From<Unusable> for Failed {
 pub fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
         // The panic itself is logged where it happens.
-        Ok(cli) => {
-            std::panic::catch_unwind(|| dispatch(cli)).unwrap_or_else(|_| Err(Failed::other("ended by a fault of its own")))
-        }
+        Ok(cli) => std::panic::catch_unwind(|| dispatch(cli))
+            .unwrap_or_else(|_| Err(Failed::other("internal error; the log says where"))),
         // Help and version are what was asked for.
         Err(asked) if !asked.use_stderr() => print(&asked.render().to_string()),
-        Err(error) => Err(Failed::usage(cli::one_line(&error))),
+        Err(error) => Err(Failed::Usage(cli::one_line(&error))),
     };
     let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed { code, line }) => {
-            let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Err(failed) => {
+            let line: String = failed.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             stderr::write_last(format!("balance-exporter: {line}\n").into_bytes());
-            ExitCode::from(code)
+            ExitCode::from(failed.code())
         }
     };
     stderr::flush();
@@ -97,16 +104,16 @@ fn leave_no_core() -> Result<(), Failed> {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .and_then(|()| setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }))
-        .map_err(|error| Failed::other(format!("cannot switch core files off: {error}")))
+        .map_err(|error| Failed::System("cannot switch core files off", error.into()))
 }
 
-/// Loads the configuration of the sources of these names, or of all where there are none, and logs what should be known of it.
-fn load(options: &Options, names: &[String]) -> Result<Config, Failed> {
-    let config = Config::load(&options.config_file, names)?;
-    for warning in &config.warnings {
+/// Makes a configuration ready to run and logs its warnings.
+fn assemble(config: Config, clients: &mut Clients) -> Result<Vec<Ready>, Failed> {
+    let Assembled { sources, warnings } = assemble::assemble(config, clients)?;
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Ok(config)
+    Ok(sources)
 }
 
 /// Runs a command's asynchronous part to its end.
@@ -115,22 +122,21 @@ fn block_on<T>(command: impl Future<Output = Result<T, Failed>>) -> Result<T, Fa
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .map_err(|error| Failed::other(format!("cannot start: {error}")))?;
+        .map_err(|error| Failed::System("cannot start", error))?;
     let ended = runtime.block_on(command);
-    // Blocking work that hangs does not hold up the end.
+    // Does not wait for blocking work, which can hang.
     runtime.shutdown_background();
     ended
 }
 
-/// Writes to standard output what was asked for, and before that to standard error what was said: often both are one terminal.
+/// Writes to standard output. Flushes standard error first, because both often go to one terminal.
 fn print(text: &str) -> Result<(), Failed> {
     stderr::flush();
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     match written {
-        // Whoever reads has seen enough, as in `poll | head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failed::other(format!("cannot write to standard output: {error}"))),
-        Ok(()) => Ok(()),
+        // The reader has seen enough, as in `poll | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failed::System("cannot write to standard output", error)),
     }
 }

@@ -1,11 +1,12 @@
 //! `poll`: polls each source once and prints a table, JSON or the metrics.
 
-use super::{Failed, block_on, load, print};
+use super::{Failed, assemble, block_on, print};
 use crate::commands::cli::{Options, Output};
+use crate::config::Config;
 use crate::domain::{About, Answer, Failure, Quantity, Reading, Value};
 use crate::exposition::Exposition;
 use crate::format::{low_mark, row};
-use crate::poll::assemble::{Ready, assemble};
+use crate::poll::assemble::Ready;
 use crate::state::clock::Moment;
 use crate::state::{Outcome, SourceState, Store};
 use crate::system::stderr;
@@ -28,10 +29,10 @@ struct Polled {
 }
 
 pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result<(), Failed> {
-    let config = load(options, names)?;
+    let config = Config::load(&options.config_file, names)?;
     if let Some(unknown) = names.iter().find(|name| !config.names.contains(*name)) {
         let known = config.names.join(", ");
-        return Err(Failed::usage(format!("no source is named {unknown}; the configuration has {known}")));
+        return Err(Failed::Usage(format!("no source is named {unknown}; the configuration has {known}")));
     }
     let sources = assemble(config, &mut Clients::default())?;
     let polled = block_on(async { Ok(poll_all(sources).await) })?;

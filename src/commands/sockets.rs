@@ -1,4 +1,4 @@
-//! Where the server listens: at the addresses of the command line, or on sockets that systemd has opened. It accepts nothing.
+//! Listening sockets: addresses from the command line, or sockets that systemd has opened. This module accepts no connection.
 
 use crate::commands::cli::Options;
 use crate::system::lane::Lane;
@@ -9,18 +9,31 @@ use tokio::net::TcpListener;
 
 /// What to listen on.
 pub(crate) enum Places {
-    /// `HOST:PORT`, to be opened.
+    /// `HOST:PORT`, not yet open.
     Addresses(Vec<String>),
     /// Opened by systemd.
     Sockets(Vec<Socket>),
 }
 
+/// Why the server cannot listen, and the fix.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SocketError {
+    #[error("cannot listen on {address}: {source}; choose another with --web.listen-address")]
+    Listen { address: String, source: io::Error },
+    #[error("cannot use a socket of systemd: {0}")]
+    Unusable(#[source] io::Error),
+    #[error("--web.systemd-socket: socket {0} of systemd cannot be used: {1}; use ListenStream=HOST:PORT and Accept=no")]
+    Unfit(usize, #[source] io::Error),
+    #[error("--web.systemd-socket: there is no socket from systemd; start the program through a socket unit, or drop the option")]
+    NoSocket,
+}
+
 impl Places {
-    /// As the command line says. To be called before the program has threads: it takes systemd's variables out of the environment.
+    /// As the command line says. Call it before the program has threads: it takes systemd's variables out of the environment.
     ///
     /// # Errors
-    /// What is wrong with systemd's sockets, and the mend.
-    pub(crate) fn of(options: &Options) -> Result<Self, String> {
+    /// What is wrong with systemd's sockets.
+    pub(crate) fn of(options: &Options) -> Result<Self, SocketError> {
         if options.systemd_socket {
             inherited().map(Self::Sockets)
         } else {
@@ -28,25 +41,23 @@ impl Places {
         }
     }
 
-    /// Listens, within a runtime. Names are looked up in the lane.
+    /// Listens, within a runtime. The lane looks names up.
     ///
     /// # Errors
-    /// Where it cannot listen, and the mend.
-    pub(crate) async fn listen(self, lane: &Lane) -> Result<Vec<TcpListener>, String> {
+    /// The first address or socket that cannot be used.
+    pub(crate) async fn listen(self, lane: &Lane) -> Result<Vec<TcpListener>, SocketError> {
         let mut listeners = Vec::new();
         match self {
             Self::Sockets(sockets) => {
                 for socket in sockets {
                     let listener = socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket));
-                    listeners.push(listener.map_err(|error| format!("cannot use a socket of systemd: {error}"))?);
+                    listeners.push(listener.map_err(SocketError::Unusable)?);
                 }
             }
             Self::Addresses(addresses) => {
                 for address in addresses {
                     let listener = bind(&address, lane).await;
-                    listeners.push(listener.map_err(|error| {
-                        format!("cannot listen on {address}: {error}; choose another with --web.listen-address")
-                    })?);
+                    listeners.push(listener.map_err(|source| SocketError::Listen { address, source })?);
                 }
             }
         }
@@ -54,27 +65,18 @@ impl Places {
     }
 }
 
-fn inherited() -> Result<Vec<Socket>, String> {
+fn inherited() -> Result<Vec<Socket>, SocketError> {
     let mut handed = ListenFd::from_env();
     let mut sockets = Vec::new();
     for i in 0..handed.len() {
-        let bad = |cause: String| {
-            format!(
-                "--web.systemd-socket: socket {i} of systemd cannot be used: {cause}; use ListenStream=HOST:PORT and Accept=no"
-            )
-        };
-        let socket = handed.take_tcp_listener(i).map_err(|error| bad(error.to_string()))?;
-        let socket = socket.ok_or_else(|| bad("it is taken".to_owned()))?;
+        let socket = handed.take_tcp_listener(i).map_err(|error| SocketError::Unfit(i, error))?;
+        let socket = socket.ok_or_else(|| SocketError::Unfit(i, io::Error::other("it is taken")))?;
         if !rustix::net::sockopt::socket_acceptconn(&socket).unwrap_or(false) {
-            return Err(bad("it does not listen".to_owned()));
+            return Err(SocketError::Unfit(i, io::Error::other("it does not listen")));
         }
         sockets.push(socket);
     }
-    if sockets.is_empty() {
-        let mend = "start the program by way of a socket unit, or leave the option out";
-        return Err(format!("--web.systemd-socket: there is no socket from systemd; {mend}"));
-    }
-    Ok(sockets)
+    if sockets.is_empty() { Err(SocketError::NoSocket) } else { Ok(sockets) }
 }
 
 async fn bind(address: &str, lane: &Lane) -> io::Result<TcpListener> {

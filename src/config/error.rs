@@ -1,50 +1,55 @@
-//! One line for whoever wrote the file: where it is wrong, what is wrong, how to mend it.
+//! Errors of a configuration file, each as one line: where, what is wrong, the fix.
 //!
-//! serde's messages quote the value that is wrong, and that value can be a secret in the wrong place. Here it is taken out.
+//! serde's messages quote the wrong value, which can be a secret in the wrong place. This module removes it.
 
-use crate::problem::{self, Problem};
-use std::fmt;
+use crate::problem::{self, Cause, Problem};
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A configuration that cannot be used. It prints as one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError(String);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{line}")]
+pub struct ConfigError {
+    line: String,
+    #[source]
+    cause: Option<Cause>,
 }
-
-impl std::error::Error for ConfigError {}
 
 impl ConfigError {
     pub(crate) fn of_file(path: &Path, text: &str) -> Self {
-        Self::line(&format!("{}: {text}", path.display()))
+        Self::new(&format!("{}: {text}", path.display()), None)
+    }
+
+    /// A file that cannot be read; `option` names another.
+    pub(crate) fn unreadable(path: &Path, error: io::Error, option: &str) -> Self {
+        let line = format!("{}: cannot be read: {error}; name another with {option}", path.display());
+        Self::new(&line, Some(Arc::new(error)))
     }
 
     pub(crate) fn of_problem(path: &Path, problem: &Problem) -> Self {
-        Self::line(&format!("{}: {}: {}", path.display(), problem.place, problem.text))
+        Self::new(&format!("{}: {}: {}", path.display(), problem.place, problem.text), problem.cause.clone())
     }
 
+    /// The parser's error is not kept as the cause: it can quote a secret.
     pub(super) fn of_yaml(path: &Path, error: &serde_yaml::Error) -> Self {
         Self::at_location(path, error, &plain(&without_position(error)))
     }
 
-    /// A file that is not even YAML. The parser has fixed words for that, without any of the file.
+    /// A file that is not YAML. The parser's own message quotes nothing of the file.
     pub(super) fn of_syntax(path: &Path, error: &serde_yaml::Error) -> Self {
         let text = without_position(error);
-        let mend = "mend the YAML there: mostly it is the indentation, a tab or a missing quote";
-        Self::at_location(path, error, &format!("{text}; {mend}"))
+        let fix = "fix the YAML there: look for a wrong indentation, a tab or a missing quote";
+        Self::at_location(path, error, &format!("{text}; {fix}"))
     }
 
     fn at_location(path: &Path, error: &serde_yaml::Error, text: &str) -> Self {
         let Some(location) = error.location() else { return Self::of_file(path, text) };
-        Self::line(&format!("{}:{}:{}: {text}", path.display(), location.line(), location.column()))
+        Self::new(&format!("{}:{}:{}: {text}", path.display(), location.line(), location.column()), None)
     }
 
-    fn line(text: &str) -> Self {
-        Self(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+    fn new(line: &str, cause: Option<Cause>) -> Self {
+        Self { line: line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(), cause }
     }
 }
 

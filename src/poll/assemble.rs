@@ -1,14 +1,29 @@
-//! From a checked configuration to what can be polled.
+//! From a checked configuration to sources that can be polled.
+//!
+//! Assembly resolves secrets, reads CA files, and builds providers, network clients and identities. No other module does. It sends
+//! nothing.
 
-use crate::config::Config;
+use crate::config::{self, Config, ConfigError};
 use crate::domain::{About, Identity};
 use crate::poll::Target;
-use crate::secret::Secret;
-use crate::transport::client::{Clients, Network, NoWay};
+use crate::problem::{Problem, join};
+use crate::provider::{Build, Provider};
+use crate::secret::{Secret, SecretRef};
+use crate::transport::client::{Clients, ExtraRoots, Network, NoWay};
+use crate::transport::proxy;
 use ring::digest::{Context, SHA256};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
+
+/// A configuration that is ready to run.
+pub struct Assembled {
+    /// In the order of the configuration.
+    pub sources: Vec<Ready>,
+    /// What works but should be known, one line each, for the log.
+    pub warnings: Vec<String>,
+}
 
 /// One source, ready to be polled.
 pub struct Ready {
@@ -20,7 +35,7 @@ pub struct Ready {
     pub recipe: Recipe,
 }
 
-/// What a target is made of beside what [`About::identity`] tells. It has no `Debug`, because it holds secrets in several places.
+/// What a target is made of, beside what is in [`About::identity`]. It has no `Debug`, because it holds secrets in several places.
 #[derive(PartialEq)]
 pub struct Recipe {
     /// Every secret of the source.
@@ -34,15 +49,15 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Whether the provider of the one can go on for the other, where they ask the same account.
+    /// Whether the provider built from one can keep serving the other, given that both ask the same account.
     #[must_use]
     pub fn makes_same_provider(&self, other: &Self) -> bool {
         self.secrets == other.secrets && self.url == other.url
     }
 }
 
-/// A digest of what says which account is asked. State on disk is found again by it, so it must never change for the same account:
-/// each setting is spelled out with its key and its length, in the order of the keys.
+/// A digest of the settings that say which account is asked. It is the key of state on disk, so it must never change for the same
+/// account: each setting enters with its key and its length, in the order of the keys.
 fn identity(provider: &str, account: &[(&'static str, Secret)]) -> Identity {
     let mut settings: Vec<(&str, &str)> = account.iter().map(|(key, value)| (*key, value.expose())).collect();
     settings.sort_unstable();
@@ -56,33 +71,153 @@ fn identity(provider: &str, account: &[(&'static str, Secret)]) -> Identity {
     Identity(identity.finish().as_ref().try_into().unwrap_or_default())
 }
 
-/// The name of a source that cannot reach the network, and why.
-#[derive(Debug)]
-pub struct Unusable(pub Arc<str>, pub NoWay);
+/// Why a configuration cannot be used on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// A secret or a CA file is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No network client can be made for the source of this name.
+    #[error("source {0}: {1}")]
+    NoWay(Arc<str>, #[source] NoWay),
+}
 
-/// Gives each source its way to the network. Sources keep their order.
+/// Assembles every source. It blocks while files are read.
+///
+/// Clients that no source uses any more are dropped from `clients`.
 ///
 /// # Errors
-/// The first source for which there is none.
-pub fn assemble(config: Config, clients: &mut Clients) -> Result<Vec<Ready>, Unusable> {
-    let ready = config.sources.into_iter().map(|source| {
-        let http = clients.client(&source.network, source.timeout).map_err(|no_way| Unusable(source.name.clone(), no_way))?;
+/// The first problem: of `defaults`, then of the sources in their order, then of their network clients.
+pub fn assemble(config: Config, clients: &mut Clients) -> Result<Assembled, Unusable> {
+    let mut findings = Findings::default();
+    let resolved = resolve(&config, &mut findings).map_err(|problem| ConfigError::of_problem(&config.file, &problem))?;
+    let warnings = findings.warnings(&config);
+    let paired = config.sources.into_iter().zip(resolved);
+    let sources = paired.map(|(source, resolved)| resolved.ready(source, clients)).collect::<Result<Vec<_>, _>>()?;
+    clients.keep(&sources.iter().map(|source| &source.recipe.network).collect::<Vec<_>>());
+    Ok(Assembled { sources, warnings })
+}
+
+/// Resolves the references of every source, in order.
+fn resolve(config: &Config, findings: &mut Findings) -> Result<Vec<Resolved>, Problem> {
+    let defaults = Way::of("defaults", &config.network, findings)?;
+    let resolve = |source| Resolved::of(source, &defaults, findings);
+    config.sources.iter().map(resolve).collect()
+}
+
+/// What is found on the way and calls for a warning.
+#[derive(Default)]
+struct Findings {
+    /// Places of secrets that stand in the file itself.
+    plain: Vec<String>,
+    /// Sources whose credentials cross the network unencrypted.
+    cleartext: Vec<String>,
+}
+
+impl Findings {
+    fn warnings(self, config: &Config) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if config.names.is_empty() {
+            warnings.push("sources: no source is configured, so nothing is polled".to_owned());
+        }
+        warnings.extend(self.cleartext.into_iter().map(|source| {
+            format!("{source}: its credentials cross the network in the clear; use an https url if the provider has one")
+        }));
+        if config.others_can_read && !self.plain.is_empty() {
+            warnings.push(format!(
+                "{}: others can read this file and the secrets in it ({}); chmod o-r it, or use file:, env: or credential:",
+                config.file.display(),
+                self.plain.join(", ")
+            ));
+        }
+        warnings
+    }
+}
+
+/// A source whose references are resolved.
+struct Resolved {
+    provider: Arc<dyn Provider>,
+    identity: Identity,
+    secrets: Vec<Secret>,
+    url: Option<Url>,
+    network: Network,
+}
+
+impl Resolved {
+    fn of(source: &config::Source, defaults: &Way, findings: &mut Findings) -> Result<Self, Problem> {
+        let own = Way::of(&source.place, &source.network, findings)?;
+        let proxy = own.proxy.or_else(|| defaults.proxy.clone());
+        let mut build = Build::default();
+        build.secrets.extend(proxy.iter().flat_map(|proxy| proxy.secrets.iter().cloned()));
+        let place = join(&join(&source.place, "provider"), source.provider.name());
+        let provider = source.provider.build(&mut build).map_err(|problem| problem.below(&place))?;
+        findings.plain.extend(build.plain.iter().map(|key| join(&place, key)));
+        if build.cleartext {
+            findings.cleartext.push(format!("{} ({})", source.place, source.name));
+        }
+        let network = Network {
+            proxy: proxy.map(|proxy| proxy.address),
+            extra_roots: own.extra_roots.or_else(|| defaults.extra_roots.clone()),
+            direct: source.direct,
+        };
+        let identity = identity(source.provider.name(), &build.account);
+        Ok(Self { provider, identity, secrets: build.secrets, url: build.url, network })
+    }
+
+    /// Gives it its network client.
+    fn ready(self, source: config::Source, clients: &mut Clients) -> Result<Ready, Unusable> {
+        let Self { provider, identity, secrets, url, network } = self;
+        let http = clients.client(&network, source.timeout).map_err(|no_way| Unusable::NoWay(source.name.clone(), no_way))?;
         let about = About {
             name: source.name,
-            provider: source.provider_name,
-            identity: identity(source.provider_name, &source.account),
+            provider: source.provider.name(),
+            identity,
             interval: source.interval,
             max_age: source.max_age,
             low: source.low,
         };
-        let secrets = [&source.secrets, http.secrets()].concat();
-        let target = Target { provider: source.provider, http: Box::new(http), secrets };
-        let recipe = Recipe { secrets: source.secrets, url: source.url, network: source.network, timeout: source.timeout };
-        Ok(Ready { about, target, recipe })
-    });
-    let ready = ready.collect::<Result<Vec<_>, _>>()?;
-    clients.keep(&ready.iter().map(|source| &source.recipe.network).collect::<Vec<_>>());
-    Ok(ready)
+        let masked = [&secrets, http.secrets()].concat();
+        let target = Target { provider, http: Box::new(http), secrets: masked };
+        Ok(Ready { about, target, recipe: Recipe { secrets, url, network, timeout: source.timeout } })
+    }
+}
+
+/// Resolved network settings.
+struct Way {
+    proxy: Option<Proxy>,
+    extra_roots: Option<ExtraRoots>,
+}
+
+impl Way {
+    /// Resolves the settings that stand at `place`.
+    fn of(place: &str, network: &config::Network, findings: &mut Findings) -> Result<Self, Problem> {
+        let proxy = network.proxy.as_ref().map(|proxy| Proxy::of(&join(place, "proxy"), proxy, findings)).transpose()?;
+        let roots = |path: &Path| ExtraRoots::read(path).map_err(|text| Problem::at(join(place, "ca_file"), text));
+        Ok(Self { proxy, extra_roots: network.ca_file.as_deref().map(roots).transpose()? })
+    }
+}
+
+/// A proxy, and what of its address must not be shown.
+#[derive(Clone)]
+struct Proxy {
+    address: Secret,
+    /// Empty for an address without a password: masking that would hide more than it protects.
+    secrets: Vec<Secret>,
+}
+
+impl Proxy {
+    fn of(place: &str, reference: &SecretRef, findings: &mut Findings) -> Result<Self, Problem> {
+        let address = reference.resolve().map_err(|error| Problem::caused(place, error))?;
+        let url = proxy::check(address.expose()).map_err(|text| Problem::at(place, text))?;
+        let mut secrets = proxy::secrets(&url);
+        if !secrets.is_empty() {
+            secrets.push(address.clone());
+            if matches!(reference, SecretRef::Plain(_)) {
+                findings.plain.push(place.to_owned());
+            }
+        }
+        Ok(Self { address, secrets })
+    }
 }
 
 #[cfg(test)]
@@ -92,8 +227,8 @@ mod tests {
     /// The identity of the only source of a configuration with this provider, as text.
     fn identity_of(provider: &str) -> String {
         let text = format!("sources: [{{name: a, provider: {provider}}}]\n");
-        let config = Config::from_text(std::path::Path::new("f.yaml"), &text).expect(provider);
-        let Identity(bytes) = assemble(config, &mut Clients::default()).expect("good")[0].about.identity;
+        let config = Config::from_text(Path::new("f.yaml"), &text).expect(provider);
+        let Identity(bytes) = assemble(config, &mut Clients::default()).expect("good").sources[0].about.identity;
         bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
     }
 

@@ -40,26 +40,52 @@ struct Login {
     password: SecretRef,
 }
 
+/// The credentials that the settings name.
+enum Credentials<'a> {
+    Login(&'a Login),
+    Token(&'a SecretRef),
+}
+
 impl Settings {
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        self.credentials()?;
+        self.accounts()?;
+        Ok(())
+    }
+
     pub(super) fn build(&self, build: &mut Build) -> Result<Adstat, Problem> {
-        let access = match (&self.login, &self.token) {
-            (Some(login), None) => {
-                required("login.username", &login.username)?;
+        let access = match self.credentials()? {
+            Credentials::Login(login) => {
                 build.identify("login.username", &login.username);
                 let password = build.secret("login.password", &login.password)?;
                 Access::login(login.username.to_string(), password)
             }
-            (None, Some(token)) => Access::Fixed(build.bearer("token", token)?),
-            (None, None) => return Err(Problem::at("", "no credentials; add login or token")),
-            (Some(_), Some(_)) => return Err(Problem::at("token", "stands beside login; keep one of them")),
+            Credentials::Token(token) => Access::Fixed(build.bearer("token", token)?),
         };
-        let accounts = self.accounts.as_deref().map(check_accounts).transpose()?;
+        let accounts = self.accounts()?;
         for account in accounts.iter().flatten() {
             build.identify("accounts", account.as_str());
         }
         let account_currency = Label::currency(self.account_currency.as_deref().unwrap_or_default());
         build.identify("account_currency", account_currency.as_str());
         Ok(Adstat { base: build.endpoint(self.url.as_ref(), DEFAULT_URL).into_base(), access, account_currency, accounts })
+    }
+
+    fn credentials(&self) -> Result<Credentials<'_>, Problem> {
+        match (&self.login, &self.token) {
+            (Some(login), None) => {
+                required("login.username", &login.username)?;
+                Ok(Credentials::Login(login))
+            }
+            (None, Some(token)) => Ok(Credentials::Token(token)),
+            (None, None) => Err(Problem::at("", "no credentials; add login or token")),
+            (Some(_), Some(_)) => Err(Problem::at("token", "stands beside login; keep one of them")),
+        }
+    }
+
+    /// The accounts to watch; all where absent.
+    fn accounts(&self) -> Result<Option<Vec<Label>>, Problem> {
+        self.accounts.as_deref().map(check_accounts).transpose()
     }
 }
 

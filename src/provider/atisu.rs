@@ -32,16 +32,25 @@ pub struct Settings {
 }
 
 impl Settings {
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        self.code().map(drop)
+    }
+
     pub(super) fn build(&self, build: &mut Build) -> Result<Atisu, Problem> {
-        let code = self.ati_code.trim();
-        if code.is_empty() || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(Problem::at("ati_code", "not an ATI code; write its digits, such as \"64357\""));
-        }
+        let code = self.code()?;
         let user_agent = HeaderValue::try_from(format!("ati_integrator_{code}"))
             .map_err(|error| Problem::at("ati_code", error.to_string()))?;
         build.identify("ati_code", code);
         let authorization = build.bearer("token", &self.token)?;
         Ok(Atisu { url: build.endpoint(self.url.as_ref(), DEFAULT_URL).url().clone(), authorization, user_agent })
+    }
+
+    fn code(&self) -> Result<&str, Problem> {
+        let code = self.ati_code.trim();
+        if code.is_empty() || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(Problem::at("ati_code", "not an ATI code; write its digits, such as \"64357\""));
+        }
+        Ok(code)
     }
 }
 

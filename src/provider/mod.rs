@@ -57,7 +57,15 @@ macro_rules! providers {
                 match self { $(Self::$name(_) => stringify!($name),)* }
             }
 
-            /// Checks the settings and finds their secrets.
+            /// Checks what the settings say together. No secret is resolved.
+            ///
+            /// # Errors
+            /// The first problem, with its place below the settings.
+            pub fn check(&self) -> Result<(), Problem> {
+                match self { $(Self::$name(settings) => settings.check(),)* }
+            }
+
+            /// Resolves the secrets of the settings and makes the provider.
             ///
             /// # Errors
             /// The first problem, with its place below the settings.

@@ -27,25 +27,44 @@ pub struct Settings {
     token: Option<SecretRef>,
 }
 
+/// The credentials that the settings name.
+enum Credentials<'a> {
+    Login(&'a str, &'a SecretRef),
+    Token(&'a SecretRef),
+}
+
 impl Settings {
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        self.credentials().map(drop)
+    }
+
     pub(super) fn build(&self, build: &mut Build) -> Result<Mysmpp, Problem> {
-        let credentials = match (&self.login, &self.password, &self.token) {
-            (Some(login), Some(password), None) => {
-                required("login", login)?;
+        let body = match self.credentials()? {
+            Credentials::Login(login, password) => {
                 build.identify("login", login);
                 let password = build.secret("password", password)?;
-                serde_json::json!({"login": &**login, "password": password.expose()})
+                serde_json::json!({"login": login, "password": password.expose()})
             }
-            (None, None, Some(token)) => serde_json::json!({"token": build.token("token", token)?.expose()}),
-            (None, None, None) => return Err(Problem::at("", "no credentials; add login and password, or token")),
-            (_, _, Some(_)) => {
-                return Err(Problem::at("token", "stands beside login or password; keep either the token or those two"));
-            }
-            (Some(_), None, None) => return Err(Problem::at("password", "is missing beside login; add it")),
-            (None, Some(_), None) => return Err(Problem::at("login", "is missing beside password; add it")),
+            Credentials::Token(token) => serde_json::json!({"token": build.token("token", token)?.expose()}),
         };
         let url = build.endpoint(self.url.as_ref(), DEFAULT_URL).url().clone();
-        Ok(Mysmpp { url, body: Secret::new(credentials.to_string()) })
+        Ok(Mysmpp { url, body: Secret::new(body.to_string()) })
+    }
+
+    fn credentials(&self) -> Result<Credentials<'_>, Problem> {
+        match (&self.login, &self.password, &self.token) {
+            (Some(login), Some(password), None) => {
+                required("login", login)?;
+                Ok(Credentials::Login(login, password))
+            }
+            (None, None, Some(token)) => Ok(Credentials::Token(token)),
+            (None, None, None) => Err(Problem::at("", "no credentials; add login and password, or token")),
+            (_, _, Some(_)) => {
+                Err(Problem::at("token", "stands beside login or password; keep either the token or those two"))
+            }
+            (Some(_), None, None) => Err(Problem::at("password", "is missing beside login; add it")),
+            (None, Some(_), None) => Err(Problem::at("login", "is missing beside password; add it")),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Build {
     /// # Errors
     /// What is wrong with it, at `key`.
     pub fn secret(&mut self, key: &str, reference: &SecretRef) -> Result<Secret, Problem> {
-        let secret = reference.resolve().map_err(|text| Problem::at(key, text))?;
+        let secret = reference.resolve().map_err(|error| Problem::caused(key, error))?;
         if matches!(reference, SecretRef::Plain(_)) {
             self.plain.push(key.to_owned());
         }

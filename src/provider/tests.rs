@@ -4,7 +4,7 @@
 mod mutation;
 
 use super::answer::tests::response;
-use crate::config::Config;
+use super::{Build, Settings};
 use crate::domain::{Answer, Failure, Figure, Label, Measure, Quantity, Reading, Reason, Value as Read};
 use crate::properties;
 use crate::transport::{Http, Request, Response};
@@ -14,7 +14,6 @@ use mutation::{Damage, Mutation, Tree, damage, mutation};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
-use std::path::Path;
 
 /// In every text of the answers, so that a message which quotes one is found out.
 const CANARY: &str = "канарейка";
@@ -37,10 +36,11 @@ impl Http for Canned {
 }
 
 fn poll(settings: &str, status: u16, bodies: &Bodies) -> Result<Answer, Failure> {
-    let file = format!("sources: [{{name: a, provider: {settings}}}]");
-    let source = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0);
+    let settings: Settings =
+        serde_yaml::with::singleton_map::deserialize(serde_yaml::Deserializer::from_str(settings)).expect("good settings");
+    let provider = settings.build(&mut Build::default()).expect("a provider");
     let http = Canned { status, bodies: bodies.clone() };
-    source.provider.poll(&http).now_or_never().expect("nothing to wait for")
+    provider.poll(&http).now_or_never().expect("nothing to wait for")
 }
 
 /// A document as another reader sees it: the last of equal keys counts, and what follows from that is an error.

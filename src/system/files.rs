@@ -4,7 +4,6 @@
 //! Every file that this program reads whole is read here, with a bound. Reading can block for as long as the disk or the writer of
 //! a pipe likes.
 
-use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -45,25 +44,18 @@ fn bounded(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Why bytes are no text, to be put behind the name of what holds them.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NoText {
+/// Why bytes are not text. The message continues a sentence that begins with the name of the file.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoText {
     /// It begins with the byte-order mark of one of these.
+    #[error("is UTF-16 or UTF-32, not UTF-8")]
     Utf16,
     /// At this byte.
+    #[error("is not UTF-8 at byte {0}")]
     NotUtf8(usize),
-    /// At this byte. In ASCII text as UTF-16 without a byte-order mark, every other byte is NUL.
+    /// At this byte. ASCII text that is stored as UTF-16 without a byte-order mark has NUL at every other byte.
+    #[error("is not text: byte {0} is NUL")]
     Nul(usize),
-}
-
-impl fmt::Display for NoText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Utf16 => f.write_str("is UTF-16 or UTF-32, not UTF-8"),
-            Self::NotUtf8(at) => write!(f, "is not UTF-8 at byte {at}"),
-            Self::Nul(at) => write!(f, "is no text: byte {at} is NUL"),
-        }
-    }
 }
 
 /// Bytes as text, without the byte-order mark at their head.

@@ -1,6 +1,6 @@
 //! AdStat's tokens with a clock and a transport that the test controls.
 
-use crate::adstat_session::{LOGIN, REFRESH, books, login, reason, source};
+use crate::adstat_session::{LOGIN, REFRESH, books, login, reason, target_at};
 use balance_exporter::domain::{Failure, Reason};
 use balance_exporter::poll::Target;
 use balance_exporter::standin::adstat::Cabinet;
@@ -31,8 +31,8 @@ impl Canned {
         let twist = Box::new(honest);
         let calls = Calls { cabinet: cabinet.clone(), now: Instant::now(), twist, log: Vec::new() };
         let canned = Self(Arc::new(Mutex::new(calls)));
-        let source = source("http://cabinet.test/api", &login());
-        let target = Target { provider: source.provider, http: Box::new(canned.clone()), secrets: source.secrets };
+        let target = target_at("http://cabinet.test/api", &login());
+        let target = Target { http: Box::new(canned.clone()), ..target };
         (canned, target)
     }
 

@@ -1,8 +1,9 @@
 //! AdStat's tokens over a network: at most one login for each expiry.
 
-use balance_exporter::config::{Config, Source};
+use balance_exporter::config::Config;
 use balance_exporter::domain::{Answer, Failure, Measure, Reason};
 use balance_exporter::poll::Target;
+use balance_exporter::poll::assemble::assemble;
 use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::{Act, Asked, Reply, StandIn};
 use balance_exporter::transport::client::Clients;
@@ -27,16 +28,16 @@ async fn cabinet(settings: &str) -> (Cabinet, StandIn, Target) {
     (cabinet, stand_in, target)
 }
 
-pub(crate) fn source(url: &str, settings: &str) -> Source {
+/// A target that asks the cabinet at this address, without a proxy.
+pub(crate) fn target_at(url: &str, settings: &str) -> Target {
     let file = format!("sources: [{{name: a, provider: {{adstat: {{url: \"{url}\", {settings}}}}}}}]");
-    Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0)
+    let mut config = Config::from_text(Path::new("test.yaml"), &file).expect("a good file");
+    config.sources[0].direct = true;
+    assemble(config, &mut Clients::default()).expect("a good source").sources.remove(0).target
 }
 
 fn target(stand_in: &StandIn, settings: &str) -> Target {
-    let mut source = source(&stand_in.url("/api"), settings);
-    source.network.direct = true;
-    let http = Clients::default().client(&source.network, source.timeout).expect("a client");
-    Target { provider: source.provider, http: Box::new(http), secrets: source.secrets }
+    target_at(&stand_in.url("/api"), settings)
 }
 
 pub(crate) fn login() -> String {

@@ -3,6 +3,10 @@
 use crate::support::{Configured, binary, repository, run, text};
 use balance_exporter::config::Config;
 use balance_exporter::domain::LowMetric;
+use balance_exporter::poll::assemble::{Unusable, assemble};
+use balance_exporter::provider::Build;
+use balance_exporter::transport::client::Clients;
+use std::error::Error;
 use std::path::Path;
 
 /// A configuration with one source and this provider.
@@ -31,15 +35,15 @@ fn whole_files() -> Vec<(String, &'static str)> {
         (format!("defaults: 5m\n{good}"), "f.yaml:1:11: defaults: found string, expected a map of defaults"),
         (
             "sources:\n\t- name: a\n".to_owned(),
-            "f.yaml:2:1: found character that cannot start any token; mend the YAML there: mostly it is the indentation, a tab or a missing quote",
+            "f.yaml:2:1: found character that cannot start any token; fix the YAML there: look for a wrong indentation, a tab or a missing quote",
         ),
         (
             "sources: *x\n".to_owned(),
-            "f.yaml:1:10: unknown anchor; mend the YAML there: mostly it is the indentation, a tab or a missing quote",
+            "f.yaml:1:10: unknown anchor; fix the YAML there: look for a wrong indentation, a tab or a missing quote",
         ),
         (
             "sources: []\n---\nsources: []\n".to_owned(),
-            "f.yaml: deserializing from YAML containing more than one document is not supported; mend the YAML there: mostly it is the indentation, a tab or a missing quote",
+            "f.yaml: deserializing from YAML containing more than one document is not supported; fix the YAML there: look for a wrong indentation, a tab or a missing quote",
         ),
         (good.replace("- name", "- name: b\n    name"), "f.yaml:2:5: sources[0].name: stands there twice; drop one"),
         (
@@ -207,14 +211,9 @@ fn keys() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// Providers with their error lines.
-fn providers() -> Vec<(&'static str, &'static str)> {
+/// Settings of AdStat with the line they get.
+fn adstat() -> Vec<(&'static str, &'static str)> {
     vec![
-        ("megafon: {}", "f.yaml:4:7: sources[0].provider: unknown name; expected one of `adstat`, `mysmpp`, `atisu`"),
-        (
-            "mysmpp: {token: x}\n      atisu: {}",
-            "f.yaml:4:7: sources[0].provider: must name exactly one provider; give each its own source",
-        ),
         ("adstat:", "f.yaml: sources[0].provider.adstat: no credentials; add login or token"),
         (
             "adstat: {login: me}",
@@ -242,8 +241,27 @@ fn providers() -> Vec<(&'static str, &'static str)> {
             "f.yaml: sources[0].provider.adstat.accounts[1]: the account A is listed twice; drop one",
         ),
         (
+            "adstat: {token: x, accounts: [A, .]}",
+            "f.yaml: sources[0].provider.adstat.accounts[1]: not an account; write its identifier, such as ACC0001",
+        ),
+        (
+            "adstat: {token: x, accounts: [\" ..\\t\"]}",
+            "f.yaml: sources[0].provider.adstat.accounts[0]: not an account; write its identifier, such as ACC0001",
+        ),
+        (
             "adstat: {token: \"a\\nb\"}",
             "f.yaml: sources[0].provider.adstat.token: the token holds characters that cannot be sent in a header; correct it",
+        ),
+    ]
+}
+
+/// Other providers with the line they get.
+fn providers() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("megafon: {}", "f.yaml:4:7: sources[0].provider: unknown name; expected one of `adstat`, `mysmpp`, `atisu`"),
+        (
+            "mysmpp: {token: x}\n      atisu: {}",
+            "f.yaml:4:7: sources[0].provider: must name exactly one provider; give each its own source",
         ),
         (
             "mysmpp: {url: lk.mysmpp.ru, token: x}",
@@ -309,10 +327,51 @@ fn providers() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
+/// The line that `check` prints for a file, if it refuses it.
+fn problem(file: &str) -> Option<String> {
+    let assembled = Config::from_text(Path::new("f.yaml"), file)
+        .map_err(Unusable::from)
+        .and_then(|config| assemble(config, &mut Clients::default()));
+    assembled.err().map(|error| error.to_string())
+}
+
+#[test]
+fn problems_of_the_text_come_before_those_of_this_machine() {
+    let file = "defaults: {ca_file: no/such.pem}
+sources:
+  - {name: a, provider: {mysmpp: {token: {file: no/such}}}}
+  - {name: b, provider: {mysmpp: {login: me}}}
+";
+    let wanted = "f.yaml: sources[1].provider.mysmpp.password: is missing beside login; add it";
+    assert_eq!(Config::from_text(Path::new("f.yaml"), file).err().map(|error| error.to_string()).as_deref(), Some(wanted));
+    let corrected = file.replace("login: me", "token: x");
+    let config = Config::from_text(Path::new("f.yaml"), &corrected).expect("a text without a problem");
+    assert_eq!(config.sources.len(), 2, "nothing of the machine was looked at");
+    let wanted = "f.yaml: defaults.ca_file: cannot read certificates from no/such.pem: No such file or directory (os error 2); name a PEM file";
+    assert_eq!(problem(&corrected).as_deref(), Some(wanted));
+}
+
+#[test]
+fn errors_carry_their_source() {
+    let file = with_provider("mysmpp: {token: {file: no/such}}");
+    let config = Config::from_text(Path::new("f.yaml"), &file).expect("a text without a problem");
+    let error = assemble(config, &mut Clients::default()).err().expect("no such file");
+    let mut sources = Vec::new();
+    let mut next: Option<&dyn Error> = Some(&error);
+    while let Some(error) = next {
+        sources.push(error.to_string());
+        next = error.source();
+    }
+    let cause = "No such file or directory (os error 2)";
+    let secret = format!("cannot read the secret file no/such: {cause}; create it or correct the path");
+    let line = format!("f.yaml: sources[0].provider.mysmpp.token: {secret}");
+    assert_eq!(sources, [line, secret, cause.to_owned()]);
+}
+
 #[test]
 fn each_rule_has_its_error_line() {
     let keys = keys().into_iter().map(|(keys, line)| (with_keys(keys), line));
-    let providers = providers().into_iter().map(|(provider, line)| (with_provider(provider), line));
+    let providers = adstat().into_iter().chain(providers()).map(|(provider, line)| (with_provider(provider), line));
     let defaults =
         defaults().into_iter().map(|(defaults, line)| (format!("defaults: {{{defaults}}}\n{}", with_keys("low: {}")), line));
     let files: Vec<_> = whole_files().into_iter().chain(nulls_and_tags()).chain(defaults).chain(keys).chain(providers).collect();
@@ -320,9 +379,7 @@ fn each_rule_has_its_error_line() {
     let wrong: Vec<String> = files
         .into_iter()
         .filter_map(|(file, wanted)| {
-            let told = Config::from_text(Path::new("f.yaml"), &file)
-                .err()
-                .map_or_else(|| "accepted".to_owned(), |error| error.to_string());
+            let told = problem(&file).unwrap_or_else(|| "accepted".to_owned());
             (told != wanted).then(|| format!("{file}\n  wanted {wanted}\n  told   {told}\n"))
         })
         .collect();
@@ -335,7 +392,9 @@ fn a_text_keeps_its_spelling() {
         let file = format!("sources: [{{name: a, provider: {{adstat: {{token: x, accounts: [{name}]}}}}}}]\n");
         let written = name.trim_start_matches("!!str ").trim_matches(['"', '\'']);
         let config = Config::from_text(Path::new("f.yaml"), &file).expect("a good file");
-        let account = config.sources[0].account.iter().find(|(key, _)| *key == "accounts").map(|(_, account)| account.expose());
+        let mut build = Build::default();
+        config.sources[0].provider.build(&mut build).expect("a provider");
+        let account = build.account.iter().find(|(key, _)| *key == "accounts").map(|(_, account)| account.expose());
         assert_eq!(account, Some(written));
     }
     let thresholds = with_keys("low: {amount: {warning: 99999999999999999999, critical: -99999999999999999999}}");

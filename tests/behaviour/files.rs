@@ -123,8 +123,8 @@ async fn a_secret_that_is_not_text_is_refused_and_not_quoted() {
     let cases: [(&[u8], &str); 6] = [
         (b"\xff\xfeh\0u\0n\0", "the secret file D/token is UTF-16 or UTF-32, not UTF-8; save it as UTF-8"),
         (b"\xfe\xff\0h\0u\0n", "the secret file D/token is UTF-16 or UTF-32, not UTF-8; save it as UTF-8"),
-        (b"h\0u\0n\0", "the secret file D/token is no text: byte 1 is NUL; save it as UTF-8"),
-        (b"hunter\0", "the secret file D/token is no text: byte 6 is NUL; save it as UTF-8"),
+        (b"h\0u\0n\0", "the secret file D/token is not text: byte 1 is NUL; save it as UTF-8"),
+        (b"hunter\0", "the secret file D/token is not text: byte 6 is NUL; save it as UTF-8"),
         (b"hunt\xe9r", "the secret file D/token is not UTF-8 at byte 4; save it as UTF-8"),
         (b"\xef\xbb\xbf\n", "the secret is empty; put the credential there"),
     ];

@@ -94,7 +94,7 @@ impl Place {
         let (storage, mut kept) = Storage::open(copy.path(), Arc::new(Moment::now)).expect("nobody else is there");
         assert!(storage.health().is_up());
         let config = Config::load(&self.configured.file, &[]).expect("a good file");
-        let sources = assemble(config, &mut Clients::default()).expect("good sources");
+        let sources = assemble(config, &mut Clients::default()).expect("good sources").sources;
         sources.iter().filter_map(|source| kept.take(&source.about, Moment::now())).collect()
     }
 

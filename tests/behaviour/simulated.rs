@@ -1,7 +1,6 @@
 //! A scheduler with scripted sources, under a clock that jumps from one event to the next.
 
 use crate::support::text;
-use balance_exporter::config::Config;
 use balance_exporter::domain::{About, Identity};
 use balance_exporter::domain::{Answer, Failure, Figure, Label, Low, Reading, Reason};
 use balance_exporter::exposition::Exposition;
@@ -9,9 +8,11 @@ use balance_exporter::poll::Target;
 use balance_exporter::poll::assemble::{Ready, Recipe};
 use balance_exporter::poll::scheduler::Scheduler;
 use balance_exporter::provider::Provider;
+use balance_exporter::secret::Secret;
 use balance_exporter::state::clock::{Clock, Moment};
 use balance_exporter::state::disk::Storage;
 use balance_exporter::state::{Observer, SourceState, Store};
+use balance_exporter::transport::client::Network;
 use balance_exporter::transport::{Http, Request, Response};
 use futures_util::future::BoxFuture;
 use std::path::Path;
@@ -67,9 +68,8 @@ pub(crate) fn source(
 
 /// A recipe that differs from others by its token. Nothing is made of it here.
 pub(crate) fn recipe(token: &str) -> Recipe {
-    let file = format!("sources: [{{name: a, provider: {{mysmpp: {{token: {token}}}}}}}]");
-    let source = Config::from_text(Path::new("test.yaml"), &file).expect("a good file").sources.remove(0);
-    Recipe { secrets: source.secrets, url: source.url, network: source.network, timeout: source.timeout }
+    let secrets = vec![Secret::new(token.to_owned())];
+    Recipe { secrets, url: None, network: Network::default(), timeout: Duration::from_secs(10) }
 }
 
 /// A wall clock that goes with the simulated one, until somebody sets it.

@@ -66,7 +66,7 @@ async fn found_in(bytes: &[u8], place: &Place) -> (bool, Vec<SourceState>) {
     std::fs::write(directory.path().join(FILE_NAME), bytes).expect("a file");
     let (storage, mut kept) = Storage::open(directory.path(), Arc::new(Moment::now)).expect("nobody else is there");
     let config = Config::load(&place.configured.file, &[]).expect("a good file");
-    let sources = assemble(config, &mut Clients::default()).expect("good sources");
+    let sources = assemble(config, &mut Clients::default()).expect("good sources").sources;
     let states = sources.iter().filter_map(|source| kept.take(&source.about, Moment::now())).collect();
     storage.close().await;
     let damaged = storage.health().damaged() > 0;
@@ -82,7 +82,7 @@ async fn committed_one_by_one(place: &Place, polls: usize) -> Vec<BTreeMap<Strin
     let (storage, _) = Storage::open(&place.directory, Arc::new(Moment::now)).expect("nobody else is there");
     let store = Store::new(storage.clone());
     let config = Config::load(&place.configured.file, &[]).expect("a good file");
-    let about = assemble(config, &mut Clients::default()).expect("a good source").remove(0).about;
+    let about = assemble(config, &mut Clients::default()).expect("a good source").sources.remove(0).about;
     let name = about.name.clone();
     store.insert(SourceState::new(Arc::new(about)));
     store.settled().await;

@@ -163,8 +163,7 @@ impl Web {
 
 impl Settings {
     fn read(path: &Path, watched: &mut Watched) -> Result<Self, ConfigError> {
-        let unreadable =
-            |error| ConfigError::of_file(path, &format!("cannot be read: {error}; name another with --web.config.file"));
+        let unreadable = |error| ConfigError::unreadable(path, error, "--web.config.file");
         let bytes = watched.read(path).map_err(unreadable)?;
         let file = yaml::parse(path, &bytes)?;
         Self::check(file, path.parent().unwrap_or(Path::new("")), watched)
@@ -176,7 +175,7 @@ impl Settings {
             let text = "is not supported; connections and password checks are bounded anyway; remove it";
             return Err(Problem::at("rate_limit", text));
         }
-        let within = |problem: Problem| Problem::at(format!("tls_server_config.{}", problem.place), problem.text);
+        let within = |problem: Problem| problem.below("tls_server_config");
         let tls = file.tls_server_config.map(|tls| tls::server(tls, directory, watched)).transpose().map_err(within)?;
         let headers = file.http_server_config.and_then(|http| http.headers).unwrap_or_default().list();
         let users = file.basic_auth_users.unwrap_or_default().0;

@@ -121,7 +121,7 @@ fn a_file_of_another_structure_is_refused() {
         ),
         (
             "a: [".to_owned(),
-            "web.yml:2:1: did not find expected node content; mend the YAML there: mostly it is the indentation, a tab or a missing quote",
+            "web.yml:2:1: did not find expected node content; fix the YAML there: look for a wrong indentation, a tab or a missing quote",
         ),
         (
             "tls_config: {}".to_owned(),
