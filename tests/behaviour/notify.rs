@@ -180,7 +180,7 @@ fn without_a_good_socket_of_systemd_it_ends_with_1() {
     };
     assert_eq!(
         failure(binary().arg("--web.systemd-socket")),
-        "balance-exporter: --web.systemd-socket: there is no socket from systemd; start the program by way of a socket unit, or leave the option out\n"
+        "balance-exporter: --web.systemd-socket: there is no socket from systemd; start the program through a socket unit, or drop the option\n"
     );
     let datagram = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
     let told = failure(&mut with_socket(datagram.into()));
