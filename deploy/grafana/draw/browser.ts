@@ -1,5 +1,5 @@
-//! A headless chromium, spoken to over a pipe with its DevTools protocol: nothing listens, and a picture is taken when the page
-//! says that it is ready.
+//! A headless chromium, controlled through a pipe with the DevTools protocol, so that no port is open. It takes a picture when the
+//! page reports that it is ready.
 
 import type { Readable, Writable } from 'node:stream';
 import { start } from './children.ts';
@@ -13,7 +13,7 @@ export class Browser {
 
   static start(directory: string): Browser {
     const options = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--disable-background-networking'];
-    // Only this machine is to be found.
+    // Resolve no other host than this machine.
     options.push('--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1');
     options.push('--remote-debugging-pipe', `--user-data-dir=${directory}`);
     const { stdio } = start('chromium', options, ['ignore', 'ignore', 'ignore', 'pipe', 'pipe']);
@@ -47,8 +47,8 @@ export class Browser {
     });
   }
 
-  /** Opens a page so wide; what is called later takes its picture at a height that is known by then. A table draws only what is
-   * within the window, which is therefore higher than any dashboard. */
+  /** Opens a page with this width, and returns a function that takes a picture with a given height. The window is higher than any
+   * dashboard, because a table draws only what is inside the window. */
   async open(url: string, width: number): Promise<(height: number) => Promise<Buffer>> {
     const { targetId } = await this.call('Target.createTarget', { url: 'about:blank' });
     const { sessionId } = await this.call('Target.attachToTarget', { targetId, flatten: true });

@@ -1,4 +1,4 @@
-//! The dashboard as Grafana reads it: variables filled in, repeated panels side by side.
+//! The dashboard as Grafana reads it, with variables replaced and repeated panels placed side by side.
 
 import type { Dashboard, Panel } from '@grafana/schema';
 
@@ -24,7 +24,7 @@ async function labelValues(query: string): Promise<string[]> {
   return answer.data;
 }
 
-/** What each variable stands for with everything selected, and the values of those that can be repeated by. */
+/** The replacement of each variable with everything selected, and the values of variables that repeat panels. */
 export async function variables(dashboard: Dashboard): Promise<{ scope: Scope; values: Record<string, string[]> }> {
   const scope: Scope = {};
   const values: Record<string, string[]> = {};
@@ -41,7 +41,7 @@ export async function variables(dashboard: Dashboard): Promise<{ scope: Scope; v
   return { scope, values };
 }
 
-/** Panels where they stand, in Grafana's 24 columns. What stands below a repeated panel is pushed down by its rows. */
+/** Places panels in Grafana's 24 columns. The rows of a repeated panel push down the panels below it. */
 export function place(dashboard: Dashboard, scope: Scope, values: Record<string, string[]>): Placed[] {
   const panels = ((dashboard.panels ?? []) as Panel[]).toSorted((a, b) => a.gridPos!.y - b.gridPos!.y);
   let pushed = 0;

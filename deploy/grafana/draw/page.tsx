@@ -1,4 +1,4 @@
-//! The dashboard on a page, and a report of what is wrong with it.
+//! Shows the dashboard on a page, and reports its problems.
 
 import { LoadingState, ThemeContext, createTheme, dateTime } from '@grafana/data';
 import type { GrafanaTheme2, TimeRange } from '@grafana/data';
@@ -71,7 +71,7 @@ function Panel({ placed, found, range, theme, annotations }: { placed: Placed; f
   );
 }
 
-/** The moments of the dashboard's annotations, and whether they belong to a panel. */
+/** The times of the dashboard's annotations, and whether they belong to a panel. */
 async function annotated(dashboard: Dashboard, scope: Scope, range: TimeRange, scrape: number) {
   const found: { moments: number[]; on: (panel: number) => boolean }[] = [];
   for (const annotation of dashboard.annotations?.list ?? []) {
@@ -112,7 +112,7 @@ async function main() {
       {panels}
     </ThemeContext.Provider>,
   );
-  // React draws when nobody waits any more, and what fails then belongs into the report, too.
+  // React renders asynchronously; wait, so that errors during rendering are reported, too.
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const height = TOP + 8 + Math.max(...placed.map(({ y, h }) => y + h)) * ROW;
   const report: Report = { height, panels: placed.length, annotations: marks.flatMap(({ moments }) => moments).length, problems };

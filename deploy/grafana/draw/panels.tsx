@@ -1,4 +1,4 @@
-//! Grafana's own components for the types of panels that the dashboard has.
+//! Grafana's components for the panel types of the dashboard.
 
 import { FieldType, ReducerID, VizOrientation, getDisplayValueAlignmentFactors, getFieldDisplayValues } from '@grafana/data';
 import type { DataFrame, DisplayValueAlignmentFactors, FieldConfigSource, FieldDisplay, GrafanaTheme2, TimeRange } from '@grafana/data';
@@ -22,7 +22,7 @@ export interface Drawing {
 type Options = Record<string, any>;
 type Value = VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors>;
 
-/** Grafana leaves a gap where a value is not finite; the bare component would lose its axis. */
+/** Replaces values that are not finite with gaps, as Grafana does; the bare component would lose its axis. */
 const finite = (frames: DataFrame[]) =>
   frames.map((frame) => ({
     ...frame,
@@ -31,7 +31,7 @@ const finite = (frames: DataFrame[]) =>
     ),
   }));
 
-/** Annotations as Grafana shows them: a dashed line and a mark below the axis. That plugin is not in the package. */
+/** Draws annotations as Grafana does, with a dashed line and a mark below the axis. The package lacks that plugin. */
 function mark(builder: UPlotConfigBuilder, annotations: number[], colour: string) {
   builder.addHook('draw', (plot) => {
     const { ctx, bbox } = plot;

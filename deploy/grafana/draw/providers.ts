@@ -1,4 +1,4 @@
-//! The providers of a world, on one port of loopback: each source has its own first part of the path.
+//! The providers of a world on one loopback port. The first part of the path is the source.
 
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
@@ -7,7 +7,7 @@ import type { Answer, Source, World } from './worlds.ts';
 
 export interface Providers {
   port: number;
-  /** Puts all of them at an hour. */
+  /** Sets the hour for all providers. */
   turn: (hour: number) => void;
   close: () => void;
 }
@@ -20,7 +20,7 @@ export async function listen(server: Server): Promise<number> {
 export async function provide(world: World): Promise<Providers> {
   let hour = 0;
   const server = createServer((request, response) => {
-    // What was sent is not looked at, but has to be read.
+    // The body is ignored but must be read.
     request.resume();
     const [, name, ...rest] = (request.url ?? '').split('/');
     const source = world.sources.find((source) => source.name === name);
@@ -34,7 +34,7 @@ export async function provide(world: World): Promise<Providers> {
 function answer(source: Source, says: Answer, path: string, request: IncomingMessage): { status: number; body: unknown } {
   if (path === 'v2/login') return { status: 200, body: { user_id: 'U1', access_token: 'access', refresh_token: 'refresh' } };
   if ('status' in says) {
-    // The gateway refuses in an ordinary answer.
+    // The gateway sends a refusal with status 200.
     return { status: says.status, body: says.status === 200 ? { error: 'Ваш аккаунт заблокирован' } : {} };
   }
   if ('money' in says) {

@@ -1,4 +1,4 @@
-//! Queries of Prometheus as Grafana's data frames, with the transformations and field options that a panel asks for.
+//! Prometheus queries as Grafana data frames, with the transformations and field options of a panel.
 
 import {
   FieldType, applyFieldOverrides, cacheFieldDisplayNames, rangeUtil, standardTransformers,
@@ -29,7 +29,7 @@ export interface Time {
   range: TimeRange;
   /** Seconds between two scrapes. */
   scrape: number;
-  /** As many points as there are pixels. */
+  /** The number of points, one for each pixel. */
   width: number;
 }
 
@@ -71,7 +71,7 @@ function table(refId: string, series: Series[]): DataFrame[] {
 
 function lines(refId: string, series: Series[], legend: string | undefined): DataFrame[] {
   return series.map(({ metric, value, values = [value!] }) => {
-    // A label that is missing is empty, as it is on the server; the function of @grafana/data would write its name.
+    // A missing label is empty, as on the server; the function in @grafana/data would print its name.
     const name = legend?.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => metric[label] ?? '').trim();
     return toDataFrame({
       refId,
@@ -96,7 +96,7 @@ standardTransformersRegistry.setInit(() =>
     .map((transformation) => ({ id: transformation.id, name: transformation.name, transformation, editor: () => null, imageDark: '', imageLight: '' })),
 );
 
-/** Takes every option as it is. What may stand there is checked elsewhere, against the schema. */
+/** Accepts every option unchecked; `run check` validates options against the schema. */
 function registry(config: FieldConfigSource) {
   const item = (id: string) => ({
     id,
@@ -129,7 +129,7 @@ export async function load(panel: Panel, scope: Scope, time: Time, theme: Grafan
     frames.push(...(format === 'table' ? table(refId, series) : lines(refId, series, legendFormat)));
   }
   const several = (panel.targets ?? []).length > 1;
-  // As Grafana does, so that a table can tell the values of its queries apart.
+  // As in Grafana, so that a table can distinguish the values of its queries.
   for (const frame of frames) {
     for (const field of frame.fields) if (several && field.name === 'Value' && !field.labels) field.name = `Value #${frame.refId}`;
   }
@@ -142,7 +142,7 @@ export async function load(panel: Panel, scope: Scope, time: Time, theme: Grafan
   return { data, fieldConfig };
 }
 
-/** The moments, in milliseconds, at which an annotation's query has something to say. */
+/** The times, in milliseconds, at which an annotation's query returns data. */
 export async function moments(annotation: AnnotationQuery, scope: Scope, time: Time): Promise<number[]> {
   const { expr, interval } = annotation.target as unknown as { expr: string; interval?: string };
   const series = await ask(expr, scope, time, interval ?? '1m', false);

@@ -1,7 +1,7 @@
-//! What the page is told, and what it tells.
+//! The input of the page and its report.
 
 export interface Setting {
-  /** When the drawn week ends, in seconds. */
+  /** The end of the drawn week, in seconds since the epoch. */
   end: number;
   /** Seconds between two scrapes. */
   scrape: number;

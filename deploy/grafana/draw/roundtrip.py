@@ -15,16 +15,16 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import alerting, dashboard, expr, prometheus
 
-# The files spell these otherwise than the API, of which the models are.
+# The models describe the API, which spells these keys differently from the files.
 FILE = {"apiVersion": int, "groups": list}
 GROUP = {"orgId": int, "name": str, "folder": str, "interval": str, "rules": list}
 RULE = {"keepFiringFor": str, "dashboardUid": str, "panelId": int}
-# An annotation's own keys belong to its data source, here Prometheus; the model of a dashboard does not have them.
+# These keys of an annotation belong to its data source, here Prometheus; the dashboard's model does not have them.
 ANNOTATION = {"titleFormat": str, "textFormat": str, "tagKeys": str}
 
 
 def lost(before, after, path):
-    """Where the second value lacks or changes something of the first."""
+    """Lists the places where the second value lacks or changes something of the first."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key, value in before.items():
             if key in after:
@@ -39,7 +39,7 @@ def lost(before, after, path):
 
 
 def is_of(value, hint):
-    """Whether a value is of an annotated type; the inside of models is looked at by `mistyped`."""
+    """Whether a value has an annotated type; `mistyped` checks the fields of models."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint in (typing.Any, object) or isinstance(hint, typing.TypeVar):
         return True
@@ -51,7 +51,7 @@ def is_of(value, hint):
         return isinstance(value, list) and all(is_of(one, inner[0]) for one in value)
     if origin is dict:
         return isinstance(value, dict) and all(is_of(key, inner[0]) and is_of(one, inner[1]) for key, one in value.items())
-    # Some models keep a part as it was read.
+    # Some models keep a part as the raw value.
     if isinstance(value, dict) and hasattr(hint, "from_json"):
         return not read_as(hint, value, "")
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
@@ -64,7 +64,7 @@ def is_of(value, hint):
 
 
 def mistyped(value, path):
-    """Where a model holds a value of another type than it says."""
+    """Lists the places where a value does not have the type that its model declares."""
     if isinstance(value, list):
         for index, one in enumerate(value):
             yield from mistyped(one, f"{path}[{index}]")
@@ -81,18 +81,18 @@ def mistyped(value, path):
 
 
 def read_as(model, document, path):
-    """What is wrong with a document that should be of this model."""
+    """Lists the problems of a document that should match this model."""
     try:
         read = model.from_json(document)
         written = json.loads(json.dumps(read, cls=JSONEncoder))
-    # Whatever a model stumbles over, it is the document's fault.
+    # Any exception of a model is a problem of the document.
     except Exception as error:  # pylint: disable=broad-except
         return [f"{path}: not readable: {error!r}"]
     return [*lost(document, written, path), *mistyped(read, path)]
 
 
 def known(document, keys, path, others=()):
-    """What is wrong with the keys that only the files have."""
+    """Lists the problems of keys that exist only in the files."""
     for key, value in document.items():
         if key in keys:
             if not is_of(value, keys[key]):
@@ -102,12 +102,12 @@ def known(document, keys, path, others=()):
 
 
 def without(document, keys):
-    """The document, but for these keys."""
+    """The document without these keys."""
     return {key: value for key, value in document.items() if key not in keys}
 
 
 def panels(document):
-    """What is wrong with a dashboard."""
+    """Lists the problems of a dashboard."""
     annotations = document["annotations"]["list"]
     for annotation in annotations:
         path = annotation["name"]
@@ -119,7 +119,7 @@ def panels(document):
 
 
 def alerts(document):
-    """What is wrong with a file of provisioned alert rules."""
+    """Lists the problems of a file of provisioned alert rules."""
     yield from known(document, FILE, "")
     for group in document["groups"]:
         yield from known(group, GROUP, group["name"])
@@ -134,7 +134,7 @@ def alerts(document):
 
 
 def main():
-    """Checks the files that are named."""
+    """Checks the files given as arguments."""
     register_default_plugins()
     findings = []
     for name in sys.argv[1:]:
@@ -142,7 +142,7 @@ def main():
             document = yaml.safe_load(file)
         try:
             findings += [f"{name}: {line}" for line in (alerts(document) if name.endswith(".yaml") else panels(document))]
-        # Without its outermost keys a document cannot even be walked through.
+        # Without its top-level keys a document cannot be traversed.
         except (AttributeError, KeyError, TypeError) as error:
             findings.append(f"{name}: not readable: {error!r}")
     print("\n".join(findings))

@@ -1,4 +1,4 @@
-//! Draws one world: its week, a Prometheus that has it, the page with Grafana's panels, and a browser that takes the picture.
+//! Draws one world: generates its week, starts a Prometheus with it, serves the page with Grafana's panels, and takes the picture.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -26,7 +26,7 @@ async function until(url: string, ready: (status: number) => boolean) {
 }
 
 async function prometheus(): Promise<string> {
-  // Free a moment ago, which is as much as can be known.
+  // The port was free a moment ago; nothing better can be known.
   const probe = createServer();
   const port = await listen(probe);
   await new Promise((resolve) => probe.close(resolve));
@@ -42,7 +42,7 @@ async function prometheus(): Promise<string> {
   return url;
 }
 
-/** Serves the page, hands its queries on to Prometheus, and keeps what it reports. */
+/** Serves the page, forwards its queries to Prometheus, and stores its report. */
 function serve(prometheus: string, setting: Setting, report: (report: Report) => void): Server {
   const files: Record<string, [string, string | Buffer]> = {
     '/': ['text/html', '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="/page.css"><div id="root"></div><script src="/page.js"></script>'],
@@ -68,7 +68,7 @@ function serve(prometheus: string, setting: Setting, report: (report: Report) =>
   });
 }
 
-/** Waits for a report, but not for ever: a browser can hang. */
+/** Waits for a report, with a timeout because a browser can hang. */
 function patience<T>(promise: Promise<T>): Promise<T> {
   const error = new Error('the page was not ready within two minutes');
   return Promise.race([promise, new Promise<never>((_, reject) => setTimeout(() => reject(error), 120_000))]);

@@ -1,9 +1,9 @@
-// Writes the dashboard as a typed constant, for tsc to hold against @grafana/schema: the whole, and each panel's options and its
-// fields' own options, for which the dashboard's type takes anything.
+// Writes the dashboard as typed constants that tsc checks against @grafana/schema: the whole dashboard, and the options and field
+// options of each panel, for which the dashboard's type accepts anything.
 import { readFileSync } from 'node:fs';
 
 const dashboard = JSON.parse(readFileSync(process.argv[2], 'utf8'));
-// These keys of an annotation are its data source's own, of which this schema knows nothing; roundtrip.py looks at them.
+// These keys of an annotation belong to its data source and are not in this schema; roundtrip.py checks them.
 for (const annotation of dashboard.annotations.list) {
   for (const key of ['target', 'titleFormat', 'textFormat', 'tagKeys']) delete annotation[key];
 }
@@ -14,7 +14,7 @@ const out = [
   ...Object.entries(kinds).map(
     ([type, name]) => `import type * as ${name} from '@grafana/schema/dist/esm/raw/composable/${type}/panelcfg/x/${name}PanelCfg_types.gen';`,
   ),
-  // JSON has texts where the schema has enums, and needs not say what has a default.
+  // JSON has strings where the schema has enums, and may omit keys that have a default.
   'type Loose<T> = T extends string ? `${T}` : T extends number | boolean | null | undefined ? T',
   '  : T extends (infer U)[] ? Loose<U>[] : T extends object ? { [K in keyof T]?: Loose<T[K]> } : T;',
   `export const dashboard: Loose<Dashboard> = ${JSON.stringify(dashboard, null, 1)};`,

@@ -1,5 +1,5 @@
-//! A week of the real exporter within a minute or two: it polls a world that is put at one time after the other, and each page
-//! that it serves becomes samples of that time, as a Prometheus would have scraped them.
+//! Generates a week of samples from the real exporter within a minute or two. The exporter polls a world whose clock is set to one time
+//! after another, and each page becomes samples of that time, as if Prometheus had scraped it.
 
 import { execFileSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -10,13 +10,13 @@ import type { Providers } from './providers.ts';
 import { HOURS } from './worlds.ts';
 import type { World } from './worlds.ts';
 
-/** Seconds between two scrapes; Prometheus forgets a sample after five minutes. */
+/** Seconds between two scrapes. Prometheus considers a sample stale after five minutes. */
 export const SCRAPE = 300;
-/** Seconds that a block of Prometheus holds. */
+/** Seconds in a block of Prometheus. */
 const BLOCK = 7200;
 const TARGET = 'job="balance-exporter",instance="balance-exporter:10120"';
 
-/** The configuration of a world. `turn` changes with each reload, so that every source is polled anew and keeps its counters. */
+/** The configuration of a world. `turn` changes with each reload, so that every source is polled again and keeps its counters. */
 function configuration(world: World, port: number, turn: number): string {
   const sources = world.sources.map(({ name, provider, currency, bare, low }) => {
     const settings = {
@@ -35,7 +35,7 @@ async function started(exporter: ChildProcess): Promise<string> {
     said.push(line);
     const address = /listening address=(\S+)/.exec(line)?.[1];
     if (address) {
-      // A pipe that nobody reads would fill, and stop the exporter.
+      // Read the pipe: a full pipe would block the exporter.
       exporter.stderr!.resume();
       return `http://${address}/metrics`;
     }
@@ -43,11 +43,11 @@ async function started(exporter: ChildProcess): Promise<string> {
   throw new Error(`the exporter did not start:\n${said.join('\n')}`);
 }
 
-/** The page once every source has been polled so often. */
+/** Returns the page once every source has been polled this many times. */
 async function pageAfter(url: string, polls: number, sources: number): Promise<string[]> {
   const deadline = Date.now() + 30_000;
   while (Date.now() < deadline) {
-    // A connection that the exporter closes while it is used again is no answer, and the next one comes soon.
+    // The exporter may close an idle connection while it is being reused; try again.
     const page = await fetch(url).then((answer) => answer.text(), () => '');
     const lines = page.split('\n');
     const counts = lines.filter((line) => line.startsWith('balance_polls_total{')).map((line) => Number(line.split(' ').pop()));
@@ -57,7 +57,7 @@ async function pageAfter(url: string, polls: number, sources: number): Promise<s
   throw new Error(`not every source was polled ${polls} times within 30 s`);
 }
 
-/** Makes a page one of the week: only what is drawn, the target's labels, and times that are those of the week. */
+/** Converts a page for the week: keeps drawn metrics, adds the target's labels, and shifts timestamps into the week. */
 class Pages {
   private successes = new Map<string, { said: string; at: number }>();
   constructor(private drawn: Set<string>) {}
@@ -79,7 +79,7 @@ class Pages {
   }
 }
 
-/** Writes the samples into Prometheus' own format, block by block, so that promtool never holds more than one. */
+/** Imports the samples into Prometheus block by block, so that promtool never holds more than one block in memory. */
 class Blocks {
   private lines: string[] = [];
   private block = -1;
@@ -102,7 +102,7 @@ class Blocks {
   }
 }
 
-/** Fills `directory`/data, and tells when the week ends, in seconds. */
+/** Fills `directory`/data, and returns the end of the week in seconds since the epoch. */
 export async function live(world: World, providers: Providers, binary: string, drawn: Set<string>, directory: string): Promise<number> {
   const interval = world.interval * 60;
   const end = Math.floor(Date.now() / 1000 / interval) * interval;
@@ -123,7 +123,7 @@ export async function live(world: World, providers: Providers, binary: string, d
         exporter.kill('SIGHUP');
       }
       const page = pages.samples(await pageAfter(url, turn + 1, world.sources.length), time);
-      // Between two polls each scrape finds the same page.
+      // Scrapes between two polls find the same page.
       for (let scrape = time; scrape < time + interval && scrape <= end; scrape += SCRAPE) blocks.add(page, scrape);
     }
     blocks.flush();

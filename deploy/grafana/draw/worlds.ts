@@ -1,4 +1,4 @@
-//! The sources that are drawn, and what their providers say at any hour of a week. All of it is made up.
+//! The sources that are drawn, and the answers of their providers at every hour of a week. All data is synthetic.
 
 export type Answer =
   | { status: number }
@@ -11,7 +11,7 @@ export interface Source {
   /** The lines of the configuration below `provider`, without the `url`. */
   provider: 'adstat' | 'mysmpp' | 'atisu';
   currency?: string;
-  /** AdStat's accounts name no currency, and the configuration names none for them. */
+  /** The configuration sets no currency for AdStat's accounts, whose answers contain none. */
   bare?: boolean;
   low?: string;
   at: (hour: number) => Answer;
@@ -22,16 +22,16 @@ export interface World {
   /** Minutes between two polls. */
   interval: number;
   sources: Source[];
-  /** Panels that have nothing to show where all is well. */
+  /** Panels that are empty when nothing is wrong. */
   quiet: string[];
 }
 
 export const HOURS = 7 * 24;
 
-/** How much is spent by an hour at so much a day: little at night, most at noon, never less than before. */
+/** The amount spent up to an hour at a daily rate. It never falls; it rises slowly at night and fastest at noon. */
 const spent = (hour: number, day: number) => (day / 24) * (hour - 3.6 * Math.sin((hour * Math.PI) / 12));
 
-/** What is left of `full` at so much a day, when each fall to `rest` is followed by a top-up. */
+/** The balance when `full` is spent at a daily rate and topped up each time it falls to `rest`. */
 const left = (hour: number, full: number, rest: number, day: number, phase = 0) =>
   Math.round((full - ((spent(hour, day) + phase * (full - rest)) % (full - rest))) * 100) / 100;
 
@@ -121,7 +121,7 @@ const one: World = {
 
 const two = (index: number) => String(index).padStart(2, '0');
 const times = <T>(count: number, make: (index: number) => T) => Array.from({ length: count }, (_, index) => make(index));
-/** Scattered over 0 to 1, the same each time. */
+/** A reproducible pseudo-random number from 0 to 1. */
 const scatter = (index: number) => (index * 0.618034) % 1;
 
 /**
