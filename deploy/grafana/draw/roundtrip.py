@@ -1,7 +1,7 @@
 """Reads the dashboard and the provisioned alerts into Grafana's own models and writes them out again.
 
-What does not come back the same is a key that Grafana does not know; what stands in a model with another type than the model
-says is a wrong type. Ends with 1 when there is any of either.
+A value that changes is a key that Grafana does not know. A value whose type differs from its model has a wrong type. The exit code
+is 1 if there is either.
 """
 
 import enum
