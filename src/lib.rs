@@ -1,7 +1,7 @@
 //! Polls prepaid services for their balances at configured intervals and serves them to Prometheus.
 //!
-//! Data flows one way: configuration, scheduler, provider, readings, store, exposition, server. Each module can be read with
-//! only [`domain`] in mind.
+//! Data flows one way: configuration, scheduler, provider, readings, state, exposition, server. To read a module, you need to know only
+//! [`domain`].
 
 pub mod commands;
 pub mod config;

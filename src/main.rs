@@ -1,4 +1,4 @@
-//! The program: everything is in the library.
+//! The binary. All code is in the library.
 
 fn main() -> std::process::ExitCode {
     balance_exporter::commands::main()

@@ -1,6 +1,6 @@
-//! AdStat, Telegram advertising cabinets: the dashboard's balances and those of all accounts, or of a listed few.
+//! AdStat, Telegram advertising cabinets: the balances of the dashboard and of all or of the listed accounts.
 //!
-//! An access token lives about an hour and a refresh token 30 days: [`session`] renews them.
+//! An access token is valid for about an hour and a refresh token for 30 days. [`session`] renews them.
 
 mod session;
 
@@ -89,7 +89,7 @@ impl Settings {
     }
 }
 
-/// The accounts as an answer would name them, each once.
+/// The accounts as they are spelled in answers, without duplicates.
 fn check_accounts(accounts: &[Text]) -> Result<Vec<Label>, Problem> {
     if accounts.is_empty() {
         return Err(Problem::at("accounts", "names no account; list some, or drop the key to watch all"));
@@ -113,9 +113,9 @@ fn check_accounts(accounts: &[Text]) -> Result<Vec<Label>, Problem> {
 pub(super) struct Adstat {
     base: Url,
     access: Access,
-    /// The account objects carry no currency.
+    /// The currency of the accounts, because account objects have none.
     account_currency: Label,
-    /// The accounts to watch; all where absent.
+    /// The accounts to poll; all if absent.
     accounts: Option<Vec<Label>>,
 }
 
@@ -123,7 +123,7 @@ impl Provider for Adstat {
     fn poll<'a>(&'a self, http: &'a dyn Http) -> BoxFuture<'a, Result<Answer, Failure>> {
         async move {
             let calls = self.access.open(http, &self.base).await?;
-            // Both to their ends: a renewal that one of them has begun must not be thrown away.
+            // Wait for both calls: a renewal started by one of them must not be cancelled.
             let (dashboard, accounts) = join(self.dashboard(&calls), self.accounts(&calls)).await;
             let (mut readings, accounts) = both(dashboard, accounts)?;
             readings.extend(accounts.into_iter().flat_map(|account| account.readings(&self.account_currency)));
@@ -137,7 +137,7 @@ impl Provider for Adstat {
     }
 }
 
-/// Both results, or the failure that says most about the next poll: a refusal before any other, with the longer wish to wait.
+/// Both results, or the failure that matters most for the next poll: a refusal takes precedence, with the longer `Retry-After`.
 fn both<A, B>(first: Result<A, Failure>, second: Result<B, Failure>) -> Result<(A, B), Failure> {
     match (first, second) {
         (Ok(first), Ok(second)) => Ok((first, second)),
@@ -159,7 +159,7 @@ impl Adstat {
         let Some(uids) = &self.accounts else {
             return calls.get(&["accounts", "telegram", "names"], all_accounts).await;
         };
-        // One after the other: the provider's rate limits are unknown.
+        // Sequentially, because the provider's rate limits are unknown.
         let mut accounts = Vec::with_capacity(uids.len());
         for uid in uids {
             accounts.push(calls.get(&["accounts", "telegram", uid.as_str()], |document| asked_account(document, uid)).await?);
@@ -182,7 +182,7 @@ fn dashboard(document: &Document) -> Result<Vec<Reading>, String> {
     ])
 }
 
-/// `mode` and `is_audience_allowed` are left alone: the documentation calls them internal.
+/// Reads one account. `mode` and `is_audience_allowed` are ignored: the documentation calls them internal.
 struct Account {
     uid: Label,
     name: Option<Label>,
@@ -194,7 +194,7 @@ impl Account {
         let account = found.object()?;
         let uid = account.required("account_uid")?;
         let (uid, empty) = (uid.identifier()?, uid.wrong("an identifier"));
-        // An empty one would label the account as the source itself.
+        // An empty identifier would label the account as the source itself.
         if uid.is_empty() {
             return Err(empty);
         }
@@ -209,7 +209,7 @@ impl Account {
     }
 }
 
-/// Reads the list of all accounts, in which no account may have two balances.
+/// Reads the list of all accounts. An account with two balances is an error.
 fn all_accounts(document: &Document) -> Result<Vec<Account>, String> {
     let found = document.whole().list()?;
     let accounts = found.iter().map(Account::read).collect::<Result<Vec<_>, _>>()?;
@@ -228,10 +228,10 @@ fn asked_account(document: &Document, asked: &Label) -> Result<Account, String> 
     if account.uid == *asked { Ok(account) } else { Err(format!("account_uid: not the account {asked}, which was asked for")) }
 }
 
-/// Errors are explained by `detail`, a text or a list. Some come under status 200 and state their own.
+/// `detail`, a text or a list, explains errors. Some errors have HTTP status 200 and a status in the document.
 const REFUSALS: Refusals = Refusals { explained_by: &["detail"], status_key: Some("status_code"), ..Refusals::BY_STATUS };
 
-/// The address of a resource below the base, whose query it keeps.
+/// The URL of a resource below the base. It keeps the query of the base.
 fn resource(base: &Url, path: &[&str]) -> Url {
     let mut url = base.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
@@ -246,7 +246,7 @@ mod tests {
     use crate::domain::Reason;
 
     #[test]
-    fn of_two_failures_the_refusal_and_the_longer_wait_count() {
+    fn of_two_failures_the_refusal_and_the_longer_wait_are_kept() {
         let failure = |reason, wait: Option<u64>| Failure {
             reason,
             detail: String::new(),
@@ -262,11 +262,11 @@ mod tests {
     }
 
     #[test]
-    fn the_default_address_is_good() {
+    fn the_default_url_is_valid() {
         assert!(Endpoint::parse(DEFAULT_URL).is_ok());
     }
 
-    /// What is read of a document, with the reason of a failure's text left out.
+    /// The readings of a document, or the reason of the failure.
     fn read<T>(body: &str, take: impl FnOnce(&Document) -> Result<T, String>) -> Result<T, String> {
         Document::read(body.as_bytes()).map_err(|unreadable| unreadable.detail).and_then(|document| take(&document))
     }

@@ -1,39 +1,39 @@
-//! From a response to the document of a good answer, in the one order that holds for every provider: the error that the document
-//! states, then the status, and only then what the document holds.
+//! Turns a response into the document of a successful answer. The order is the same for every provider: the error stated in the
+//! document, then the status, then the content.
 
 use super::document::{Document, Value, decimal};
 use crate::domain::{Failure, Reason};
 use crate::transport::{Response, StatusCode, reason_of_status};
 
-/// The keys of an error at the root of a document, in any case.
+/// Keys of an error at the root of a document, matched case-insensitively.
 const ERROR_KEYS: [&str; 2] = ["error", "errors"];
 
-/// How a provider refuses, beside what holds for all of them.
+/// How a provider reports refusals, in addition to the rules for all providers.
 pub(super) struct Refusals {
-    /// Keys at the root whose text explains a refusal, in any case.
+    /// Keys at the root whose text explains a refusal, matched case-insensitively.
     pub(super) explained_by: &'static [&'static str],
-    /// The key of a status that the document states of itself, which counts where HTTP says that all is well.
+    /// The key of a status in the document, used if the HTTP status is a success.
     pub(super) status_key: Option<&'static str>,
-    /// The reason of a text that the documentation lists.
+    /// The reason for a text that the documentation lists.
     pub(super) known: fn(&str) -> Option<Reason>,
-    /// The reason of any other text under a status.
+    /// The reason for any other text, given the status.
     pub(super) unknown: fn(StatusCode) -> Reason,
 }
 
 impl Refusals {
-    /// Of a provider whose documentation lists no texts: the status tells the reason.
+    /// Rules for a provider whose documentation lists no texts: the status decides the reason.
     pub(super) const BY_STATUS: Self = Self { explained_by: &[], status_key: None, known: |_| None, unknown: reason_by_status };
 }
 
-/// What a status means for an error; under 2xx it is a refusal.
+/// The reason for an error with this status; with 2xx it is a refusal.
 pub(super) fn reason_by_status(status: StatusCode) -> Reason {
     reason_of_status(status).unwrap_or(Reason::Rejected)
 }
 
-/// Reads the document of a good answer.
+/// Parses a response and returns the document of a successful answer.
 ///
 /// # Errors
-/// What the provider states, what the status means, or what could not be read.
+/// The error that the document states, the meaning of the status, or the parse error.
 pub(super) fn document(response: &Response, refusals: &Refusals) -> Result<Document, Failure> {
     let document = Document::read(&response.body);
     let root = document.as_ref().map(keys_of).unwrap_or_default();
@@ -49,7 +49,7 @@ pub(super) fn document(response: &Response, refusals: &Refusals) -> Result<Docum
     document.map_err(|unreadable| response.failure(unreadable.reason, unreadable.detail))
 }
 
-/// What the document says where it explains a refusal.
+/// The text with which the document explains a refusal.
 pub(super) fn explanation(document: &Document, refusals: &Refusals) -> Option<String> {
     let told: Vec<String> =
         values_at(keys_of(document), refusals.explained_by).filter(|value| !says_nothing(value)).map(said).collect();
@@ -69,7 +69,7 @@ fn detail(status: StatusCode, stated: StatusCode, told: &str) -> String {
     if told.is_empty() { heading } else { format!("{heading}: {told}") }
 }
 
-/// The status of a refusal that came as a success.
+/// The status in the document of a refusal that was sent with a success status.
 fn stated_status(root: &[(Box<str>, Value)], status: StatusCode, key: Option<&str>) -> Option<StatusCode> {
     let code = match root.iter().find(|(found, _)| Some(&**found) == key).map(|(_, value)| value) {
         Some(Value::Number(number)) => number.value,
@@ -83,7 +83,7 @@ fn stated_status(root: &[(Box<str>, Value)], status: StatusCode, key: Option<&st
     Some(known.unwrap_or(StatusCode::BAD_REQUEST))
 }
 
-/// The errors that the document states. A key for them also stands in good answers, with nothing in it.
+/// The errors that the document states. Successful answers may have the same keys with empty values.
 fn stated_errors(root: &[(Box<str>, Value)]) -> Vec<String> {
     let stated = values_at(root, &ERROR_KEYS).filter(|value| !says_nothing(value));
     let texts = stated.flat_map(|value| match value {
@@ -108,7 +108,7 @@ fn values_at<'a>(root: &'a [(Box<str>, Value)], keys: &[&str]) -> impl Iterator<
     root.iter().filter(|(found, _)| keys.iter().any(|key| key.eq_ignore_ascii_case(found))).map(|(_, value)| value)
 }
 
-/// An error text as a person would read it: texts as they are, lists joined, anything else as JSON. Null is no text.
+/// An error text for people: texts unchanged, lists joined, anything else as JSON. Null is not a text.
 fn said(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -158,13 +158,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_error_is_looked_for_at_the_root_alone() {
+    fn an_error_counts_only_at_the_root() {
         assert_eq!(read(200, r#"{"data":{"error":"down"},"terror":1}"#), Ok(()));
         assert_eq!(read(200, r#"[{"error":"down"}]"#), Ok(()));
     }
 
     #[test]
-    fn the_status_comes_second_and_tells_the_reason_of_an_error() {
+    fn the_status_comes_second_and_decides_the_reason_of_an_error() {
         assert_eq!(read(401, r#"{"error":"who","reason":"bad token"}"#), refused(Reason::Auth, "HTTP 401: who: bad token"));
         assert_eq!(read(402, r#"{"Reason":["pay","now"]}"#), refused(Reason::PaymentRequired, "HTTP 402: pay; now"));
         assert_eq!(read(500, r#"{"balance":1}"#), refused(Reason::Server, "HTTP 500"));
@@ -173,7 +173,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_status_in_the_body_counts_where_http_says_that_all_is_well() {
+    fn a_status_in_the_body_counts_if_the_http_status_is_a_success() {
         let told = |code: &str| read(200, &format!(r#"{{"balance":1,"status_code":{code},"reason":"why"}}"#));
         assert_eq!(told("401"), refused(Reason::Auth, "HTTP 200 that says 401: why"));
         assert_eq!(told("\"403\""), refused(Reason::Forbidden, "HTTP 200 that says 403: why"));
@@ -190,7 +190,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_whole_is_no_answer() {
+    fn an_answer_that_cannot_be_read_whole_is_a_failure() {
         let unreadable = |body: &str| read(200, body).map_err(|e| e.0);
         assert_eq!(unreadable(r#"{"error":"down","x":1e400,"balance":0}"#), Err(Reason::Decode));
         assert_eq!(unreadable(r#"{"error":"down","balance":0,"error":""}"#), Err(Reason::Decode));

@@ -1,7 +1,7 @@
 //! ATI.SU billing, the wallet of a freight exchange: `GET balance`, one call a poll.
 //!
-//! The documentation requires every header that is sent here, gzip, deflate and brotli, redirects within the host, and one
-//! more try on a reset connection.
+//! The documentation requires every header sent here, support for gzip, deflate and brotli, redirects within the host, and one retry
+//! on a reset connection.
 
 use super::Provider;
 use super::answer::{self, Refusals};
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use url::Url;
 
 const DEFAULT_URL: &str = "https://api.ati.su/v1.0/balance";
-/// A balance counts atis, the exchange's own unit.
+/// Balances are in atis, the exchange's own unit.
 const CURRENCY: &str = "ATIS";
 
 /// `provider.atisu`: a token and the code of its ATI account.
@@ -83,7 +83,7 @@ fn parse(response: &Response) -> Result<Answer, Failure> {
 
 const REFUSALS: Refusals = Refusals { explained_by: &["reason"], ..Refusals::BY_STATUS };
 
-/// Only `balance` is required: the documentation's own example lacks fields that its model lists.
+/// Only `balance` is required: the example in the documentation lacks fields that its model lists.
 fn readings(document: &Document) -> Result<Vec<Reading>, String> {
     let balance = document.whole().object()?;
     let account = balance.label("walletId")?;
@@ -103,7 +103,7 @@ fn readings(document: &Document) -> Result<Vec<Reading>, String> {
     Ok(readings)
 }
 
-/// The one kind that the answer names.
+/// The kind of the wallet, if the answer names exactly one.
 fn wallet_kind(balance: &Object<'_>) -> Result<Option<WalletKind>, String> {
     let mut named = Vec::new();
     for (key, kind) in [
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_address_is_good() {
+    fn the_default_url_is_valid() {
         assert!(Endpoint::parse(DEFAULT_URL).is_ok());
     }
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wallet_of_two_kinds_has_none() {
+    fn a_wallet_with_two_kinds_has_no_kind() {
         let body = r#"{"balance":1,"walletId":"w","isCommonWallet":true,"isDepartmentWallet":true}"#;
         assert_eq!(poll(200, body), Ok(vec![atis("w", 1.0), wallet("w", None, [""; 3])]));
     }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_keep_their_digits_or_are_no_answer() {
+    fn identifiers_keep_their_digits_or_the_answer_fails() {
         let body = r#"{"balance":1,"walletId":123456789012345678901,"contactId":18446744073709551616,"firmId":"007"}"#;
         let ids = ["18446744073709551616", "", "007"];
         assert_eq!(poll(200, body), Ok(vec![atis("123456789012345678901", 1.0), wallet("123456789012345678901", None, ids)]));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lie_is_a_reason() {
+    fn a_malformed_answer_is_a_failure() {
         for lie in [
             "[1]",
             "[0.5,0,0,0,false,false,true,false,0]",

@@ -1,9 +1,9 @@
-//! The document of an answer: bytes are read here, once and whole, or not at all.
+//! The document of an answer: parses a body once, as a whole, or fails.
 //!
-//! This is the only way from bytes to anything in a provider. A body is UTF-8 (a byte-order mark is allowed) and one document of
-//! RFC 8259, at most [`DEPTH_LIMIT`] deep and [`VALUES_LIMIT`] values long, in which each key of an object stands once and every
-//! number is finite. Half of the readers of a doubled key would see the other half of the answer, and a reader that skips what
-//! it does not need would take a figure out of an answer that is broken, so both are refused.
+//! Providers read bodies only through this module. A body is UTF-8 (a byte-order mark is allowed) and one document of RFC 8259, at
+//! most [`DEPTH_LIMIT`] deep and [`VALUES_LIMIT`] values long. The keys of an object are unique, and every number is finite. Duplicate
+//! keys are refused because parsers disagree on which value counts. The whole body is parsed because a parser that skips unused parts
+//! would take a figure from a broken answer.
 
 mod reader;
 #[cfg(test)]
@@ -12,12 +12,12 @@ mod tests;
 use crate::domain::Reason;
 use std::fmt;
 
-/// How deep lists and objects may be nested.
+/// The maximum nesting of lists and objects.
 pub(super) const DEPTH_LIMIT: usize = 128;
-/// How many values a document may hold, lists and objects included.
+/// The maximum number of values in a document, including lists and objects.
 pub(super) const VALUES_LIMIT: usize = 100_000;
 
-/// A document that was read to its end.
+/// A completely parsed document.
 #[derive(Debug)]
 pub(super) struct Document(Value);
 
@@ -32,20 +32,20 @@ pub(super) enum Value {
     Object(Vec<(Box<str>, Value)>),
 }
 
-/// A number, with every digit that it came with.
+/// A number with its original digits.
 #[derive(Debug, PartialEq)]
 pub(super) struct Number {
     pub(super) text: Box<str>,
-    /// The nearest float. It is finite.
+    /// The nearest float; always finite.
     pub(super) value: f64,
 }
 
-/// Why a body is no document.
+/// Why a body is not a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unreadable {
-    /// `decode`, or `too_large` where there are too many values.
+    /// `decode`, or `too_large` if there are too many values.
     pub(super) reason: Reason,
-    /// What is wrong and where; a key may be quoted, a value never.
+    /// The problem and its place. It may quote a key, but never a value.
     pub(super) detail: String,
 }
 
@@ -56,10 +56,10 @@ impl Unreadable {
 }
 
 impl Document {
-    /// Reads a body.
+    /// Parses a body.
     ///
     /// # Errors
-    /// What could not be read, and where.
+    /// The problem and its place.
     pub(super) fn read(body: &[u8]) -> Result<Self, Unreadable> {
         if let Some(other) = other_than_json(body) {
             return Err(Unreadable::decode(other));
@@ -75,9 +75,9 @@ impl Document {
     }
 }
 
-/// What a body is that cannot be JSON, where that says more than the place of its first wrong character.
+/// Recognises a body that is not JSON at all, which explains more than the place of the first wrong character.
 fn other_than_json(body: &[u8]) -> Option<&'static str> {
-    // An error page tells what it is at its beginning, in whatever encoding.
+    // The start of an error page identifies it in any encoding.
     let beginning = String::from_utf8_lossy(&body[..body.len().min(1024)]).to_lowercase();
     let beginning = beginning.trim_start_matches('\u{feff}').trim_start();
     if beginning.is_empty() {
@@ -92,9 +92,9 @@ fn other_than_json(body: &[u8]) -> Option<&'static str> {
     Some("HTML or XML where JSON was expected; is the URL right?")
 }
 
-/// Reads a decimal number: nothing before it, nothing after it but white space, and within what a float can hold.
+/// Parses a decimal number in the range of a float, with nothing before it and only white space after it.
 ///
-/// `"NaN"` and `"inf"` are numbers to the standard library, `"1e999"` is infinite to it, and `"1e-999"` is 0: all are refused.
+/// The standard library parses `"NaN"` and `"inf"`, turns `"1e999"` into infinity and `"1e-999"` into 0. All of these are refused.
 #[must_use]
 pub(super) fn decimal(text: &str) -> Option<f64> {
     let text = text.trim();
@@ -105,7 +105,7 @@ pub(super) fn decimal(text: &str) -> Option<f64> {
 }
 
 impl Value {
-    /// What kind of value it is, for people.
+    /// The kind of the value, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -119,7 +119,7 @@ impl Value {
     }
 }
 
-/// As JSON without spaces.
+/// Formats the value as JSON without spaces.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,7 +147,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// Escapes as the mask expects it, which looks for a secret as this library writes it.
+/// Escapes a text as `serde_json` does, because the mask searches for secrets in that form.
 fn quoted(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{}", serde_json::Value::from(text))
 }

@@ -1,8 +1,7 @@
-//! Taking figures, texts and identifiers out of a document by hand: what each may look like, and what is said of anything else.
+//! Extracts figures, texts and identifiers from a document: their accepted forms, and the error for anything else.
 //!
-//! The rules hold for every provider: a figure that is missing, null, empty, not a number or not finite is an error. It never
-//! becomes a number, and a list is never read as an object. A message names the place and the kind that was found, never the
-//! value.
+//! The rules apply to every provider. A figure that is missing, null, empty, not a number or not finite is an error. A list is never
+//! read as an object. A message names the place and the kind of the value, never the value itself.
 
 use super::document::{Document, Value, decimal};
 use crate::domain::{Figure, Label};
@@ -22,14 +21,14 @@ pub(super) struct Object<'a> {
 }
 
 impl Document {
-    /// The whole document.
+    /// The root value of the document.
     pub(super) fn whole(&self) -> Found<'_> {
         Found { value: self.root(), place: String::new() }
     }
 }
 
 impl<'a> Found<'a> {
-    /// An object and nothing else.
+    /// The value as an object.
     pub(super) fn object(&self) -> Result<Object<'a>, String> {
         match self.value {
             Value::Object(entries) => Ok(Object { entries, place: self.place.clone() }),
@@ -37,7 +36,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The items of a list.
+    /// The items of the value, which must be a list.
     pub(super) fn list(&self) -> Result<Vec<Self>, String> {
         match self.value {
             Value::List(items) => {
@@ -59,11 +58,11 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// A text, or a whole number. It keeps every digit.
+    /// An identifier: a text or an integer. It keeps every digit.
     pub(super) fn identifier(&self) -> Result<Label, String> {
         match self.value {
             Value::Text(text) => Ok(Label::new(text)),
-            // `1e3` and `1.0` have lost how the identifier is written elsewhere.
+            // `1e3` and `1.0` do not show how the identifier is spelled elsewhere.
             Value::Number(number) if !number.text.contains(['.', 'e', 'E']) => Ok(Label::new(&number.text)),
             _ => Err(self.wrong("an identifier, which is a text or a whole number without fraction and exponent")),
         }
@@ -82,7 +81,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// That something else was expected here.
+    /// The error that something else was expected here.
     pub(super) fn wrong(&self, expected: &str) -> String {
         let place = if self.place.is_empty() { "the answer" } else { &self.place };
         format!("{place}: expected {expected}; found {}", self.value.kind())
@@ -90,27 +89,27 @@ impl<'a> Found<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// What stands at a key; nothing where the key is missing or its value null.
+    /// The value of a key; `None` if the key is missing or its value is null.
     pub(super) fn get(&self, key: &str) -> Option<Found<'a>> {
         self.find(key).filter(|found| *found.value != Value::Null)
     }
 
-    /// What stands at a key that must be there.
+    /// The value of a required key.
     pub(super) fn required(&self, key: &str) -> Result<Found<'a>, String> {
         self.find(key).ok_or_else(|| format!("{} is missing", self.below(key)))
     }
 
-    /// The identifier at a key, empty where there is none.
+    /// The identifier at a key; empty if there is none.
     pub(super) fn label(&self, key: &str) -> Result<Label, String> {
         self.get(key).map_or_else(|| Ok(Label::default()), |found| found.identifier())
     }
 
-    /// What stands at all keys.
+    /// The values of all keys.
     pub(super) fn values(&self) -> impl Iterator<Item = Found<'a>> {
         self.entries.iter().map(|(key, value)| Found { value, place: self.below(key) })
     }
 
-    /// Where it stands, for messages.
+    /// The place in the document, for messages.
     pub(super) fn place(&self) -> &str {
         if self.place.is_empty() { "the answer" } else { &self.place }
     }
@@ -129,7 +128,7 @@ impl<'a> Object<'a> {
 mod tests {
     use super::*;
 
-    /// What is read of a document that is one value.
+    /// The result of reading a document that is one value.
     fn read<T>(json: &str, take: impl FnOnce(&Found<'_>) -> Result<T, String>) -> Result<T, String> {
         let document = Document::read(json.as_bytes()).map_err(|unreadable| unreadable.detail)?;
         take(&document.whole())
@@ -162,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_figure_is_read_to_its_last_digit() {
-        // Databases pad with noughts, and each of these is one that a quick reader misses.
+        // Databases pad with zeros, and a fast float parser gets each of these wrong by a digit.
         let numbers = [
             ("60906404.930000000000", 60_906_404.93),
             ("60906404.910000000000", 60_906_404.91),
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_object_and_an_object_no_list() {
+    fn a_list_is_not_an_object_and_an_object_is_not_a_list() {
         let object = |json: &str| read(json, |found| found.object().map(drop));
         assert_eq!(object("[402]"), Err("the answer: expected an object; found a list".to_owned()));
         assert_eq!(object("{}"), Ok(()));
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_null_is_there_and_yet_not_to_be_had() {
+    fn a_null_is_an_error_if_it_is_required() {
         let optional = read(r#"{"a":null}"#, |found| Ok(found.object()?.get("a").is_none()));
         assert_eq!(optional, Ok(true));
         let required = read(r#"{"a":null}"#, |found| found.object()?.required("a")?.figure());

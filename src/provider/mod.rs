@@ -1,11 +1,10 @@
-//! The providers: what each is asked, and how its answers are read.
+//! The providers: their requests, and how their answers are read.
 //!
-//! A provider turns its settings into requests and responses into readings. It knows nothing of metrics and of logs, and it reads
-//! no clock; what it sends, it sends through the [`Http`] it is handed. A new provider is one new file here and its name in the
-//! table below.
+//! A provider turns its settings into requests, and responses into readings. It sends requests through the [`Http`] that it is given,
+//! reads no clock, and does not depend on metrics or logging. A new provider is one new file here and its name in the table below.
 //!
-//! Every answer takes the same way: [`answer`] has its body read by [`document`], once and whole, and looks for an error and at
-//! the status; the provider takes the figures out of the document by hand, through [`found`].
+//! Every answer is read in the same steps: [`document`] parses the whole body once, [`answer`] checks it for an error and checks the
+//! status, and the provider extracts the figures through [`found`].
 
 mod answer;
 mod document;
@@ -24,12 +23,12 @@ use std::sync::Arc;
 
 pub use settings::{Build, Endpoint};
 
-/// One source's provider, ready to be asked.
+/// The provider of one source, ready to be polled.
 pub trait Provider: Send + Sync {
-    /// Asks once, perhaps with several calls. All or nothing: where one call fails, there are no readings.
+    /// Polls once, with one or several calls. If one call fails, there are no readings.
     fn poll<'a>(&'a self, http: &'a dyn Http) -> BoxFuture<'a, Result<Answer, Failure>>;
 
-    /// Secrets that are not in the configuration, such as the tokens of a session.
+    /// Secrets that are not in the configuration, such as session tokens.
     fn session_secrets(&self) -> Vec<Secret> {
         Vec::new()
     }

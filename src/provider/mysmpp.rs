@@ -69,7 +69,7 @@ impl Settings {
 /// A configured gateway account.
 pub(super) struct Mysmpp {
     url: Url,
-    /// The same for every poll.
+    /// The request body, the same for every poll.
     body: Secret,
 }
 
@@ -120,8 +120,8 @@ fn readings(document: &Document) -> Result<Vec<Reading>, String> {
     Ok(readings)
 }
 
-/// The rows of `information`, in every form in which PHP writes a list: an empty one can be an empty object, an empty text or
-/// false, and one with keys is an object.
+/// The rows of `information`, in every form in which PHP encodes a list: an empty list can be an empty object, an empty text or false,
+/// and a list with keys is an object.
 fn rows(information: Option<Found<'_>>) -> Result<Vec<Found<'_>>, String> {
     let Some(information) = information else { return Ok(Vec::new()) };
     match information.value {
@@ -132,18 +132,18 @@ fn rows(information: Option<Found<'_>>) -> Result<Vec<Found<'_>>, String> {
     }
 }
 
-/// A row without a name still has a count, and does not spoil the others.
+/// Reads one row. A row without a name still has a count, and does not fail the others.
 fn sms(row: &Object<'_>) -> Result<Reading, String> {
-    // The first is the name in the example of the documentation, the second that in its table.
+    // The first key is from the example in the documentation, the second from its table.
     let counts = ["num_sms", "sms"].map(|key| row.get(key).as_ref().map(count).transpose());
     let [in_example, in_table] = counts;
     let available = in_example?.or(in_table?).ok_or_else(|| format!("{} has neither num_sms nor sms", row.place()))?;
     Ok(Reading::sms_available(row.label("type_sms")?, row.label("area")?, available))
 }
 
-/// A figure, or a word that means unlimited.
+/// A number, or a word that means unlimited.
 fn count(found: &Found<'_>) -> Result<Quantity, String> {
-    // The Russian and the English documentation of the same API, and what the latter abbreviates.
+    // From the Russian and the English documentation of the API, and the abbreviation of the latter.
     let unlimited = |text: &str| ["безлимит", "unlim", "unlimited"].contains(&text.trim().to_lowercase().as_str());
     match found.value {
         Value::Text(text) if unlimited(text) => Ok(Quantity::Unlimited),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_address_is_good() {
+    fn the_default_url_is_valid() {
         assert!(Endpoint::parse(DEFAULT_URL).is_ok());
     }
 
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_speaks_before_anything_else() {
+    fn an_error_takes_precedence_over_figures() {
         let texts = [
             ("Неправильный формат JSON документа", Reason::Rejected),
             ("Ваш аккаунт заблокирован", Reason::Blocked),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_text_is_a_refusal_unless_the_status_tells_more() {
+    fn an_unknown_text_is_a_refusal_unless_the_status_is_more_specific() {
         let reason = |status| poll(status, r#"{"error":"что-то ещё","money":"0"}"#).map_err(|e| e.0);
         for status in [200, 302, 400, 401, 403, 404, 418] {
             assert_eq!(reason(status), Err(Reason::Rejected), "{status}");
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_list_in_every_form_in_which_php_writes_it() {
+    fn reads_a_list_in_every_encoding_of_php() {
         for empty in ["[]", "{}", "\"\"", "\" \"", "false", "null"] {
             let answer = poll(200, &format!(r#"{{"money":"1","information":{empty}}}"#));
             assert_eq!(answer.map(|a| a.readings), Ok(vec![money("", 1.0)]), "{empty}");
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lie_is_a_reason() {
+    fn a_malformed_answer_is_a_failure() {
         let row = |count: &str| format!(r#"{{"money":"1","information":[{{"type_sms":"sms","area":"A","num_sms":{count}}}]}}"#);
         let lies = [
             "<html>502</html>".to_owned(),

@@ -1,4 +1,4 @@
-//! What the settings of all providers are made of.
+//! Building blocks for the settings of all providers.
 
 use crate::problem::{self, Problem};
 use crate::secret::{Secret, SecretRef};
@@ -6,15 +6,15 @@ use reqwest::header::HeaderValue;
 use serde::de::{Deserialize, Deserializer};
 use url::Url;
 
-/// The address of a provider: `http` or `https`, without credentials and without a fragment.
+/// The URL of a provider: `http` or `https`, without credentials and without a fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint(Url);
 
 impl Endpoint {
-    /// Checks an address.
+    /// Parses and checks a URL.
     ///
     /// # Errors
-    /// What is wrong, without the address: its query can hold a secret.
+    /// The problem, without the URL: its query can contain a secret.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text).map_err(|_| "not an absolute URL; write http://HOST/PATH or https://HOST/PATH")?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -35,7 +35,7 @@ impl Endpoint {
         &self.0
     }
 
-    /// The address with a path that ends in a slash, so that others can be joined to it.
+    /// The URL with a path that ends in a slash, so that other paths can be joined to it.
     #[must_use]
     pub fn into_base(mut self) -> Url {
         if !self.0.path().ends_with('/') {
@@ -52,26 +52,26 @@ impl<'de> Deserialize<'de> for Endpoint {
     }
 }
 
-/// What a provider leaves behind while its settings are checked.
+/// Collects facts about a source while its settings are checked.
 #[derive(Debug, Default)]
 pub struct Build {
-    /// Every secret that was found, for the mask.
+    /// All secrets, for the mask.
     pub secrets: Vec<Secret>,
-    /// What says which account is asked, each under its key: never the password, which may change.
+    /// Settings that identify the account, by key. Never the password, which may change.
     pub account: Vec<(&'static str, Secret)>,
-    /// The address that is asked.
+    /// The URL that is polled.
     pub url: Option<Url>,
-    /// Keys of the secrets that stand in the configuration itself.
+    /// Keys of the secrets that are plain text in the configuration.
     pub plain: Vec<String>,
     /// Whether credentials cross the network unencrypted.
     pub cleartext: bool,
 }
 
 impl Build {
-    /// Finds the secret that stands at `key`.
+    /// Resolves the secret at `key`.
     ///
     /// # Errors
-    /// What is wrong with it, at `key`.
+    /// The problem with the secret, at `key`.
     pub fn secret(&mut self, key: &str, reference: &SecretRef) -> Result<Secret, Problem> {
         let secret = reference.resolve().map_err(|error| Problem::caused(key, error))?;
         if matches!(reference, SecretRef::Plain(_)) {
@@ -81,38 +81,38 @@ impl Build {
         Ok(secret)
     }
 
-    /// Notes a setting that says which account is asked. One that is blank says nothing, so that a key which is new in a later
-    /// version changes no account. A setting that can be written in several ways must come in one of them.
+    /// Records a setting that identifies the account. Blank settings are ignored, so that a key added in a later version does not change
+    /// the account. A setting that can be written in several ways must be passed in normalised form.
     pub fn identify(&mut self, key: &'static str, value: &str) {
         if !value.trim().is_empty() {
             self.account.push((key, Secret::new(value.to_owned())));
         }
     }
 
-    /// Finds the token that stands at `key`, which says which account is asked where no login does.
+    /// Resolves the token at `key`. It identifies the account if there is no login.
     ///
     /// # Errors
-    /// What is wrong with it, at `key`.
+    /// The problem with the secret, at `key`.
     pub fn token(&mut self, key: &'static str, reference: &SecretRef) -> Result<Secret, Problem> {
         let token = self.secret(key, reference)?;
         self.identify(key, token.expose());
         Ok(token)
     }
 
-    /// Finds the token that stands at `key` and makes an `Authorization` header of it.
+    /// Resolves the token at `key` and makes an `Authorization` header from it.
     ///
     /// # Errors
-    /// What is wrong with it, at `key`.
+    /// The problem with the secret, at `key`.
     pub fn bearer(&mut self, key: &'static str, reference: &SecretRef) -> Result<HeaderValue, Problem> {
         let token = self.token(key, reference)?;
         bearer(token.expose())
             .ok_or_else(|| Problem::at(key, "the token holds characters that cannot be sent in a header; correct it"))
     }
 
-    /// Takes an address, and notes whether it is unencrypted.
+    /// Sets the URL, and records whether it is unencrypted.
     ///
     /// # Panics
-    /// When the default is not an address.
+    /// If the default is not a valid URL.
     #[must_use]
     pub fn endpoint(&mut self, given: Option<&Endpoint>, default: &'static str) -> Endpoint {
         #[expect(clippy::expect_used, reason = "the default is a constant that a test parses")]
@@ -124,7 +124,7 @@ impl Build {
     }
 }
 
-/// Which service an address leads to, however it is written. With TLS or without, it has the same accounts.
+/// The normalised identity of a URL's service. With or without TLS, it has the same accounts.
 fn service(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -132,15 +132,15 @@ fn service(url: &Url) -> String {
     format!("{host}{port}{}{query}", url.path().trim_end_matches('/'))
 }
 
-/// `Bearer TOKEN`, or nothing where the token cannot stand in a header.
+/// `Bearer TOKEN`, or `None` if the token is not valid in a header.
 pub(super) fn bearer(token: &str) -> Option<HeaderValue> {
     crate::transport::secret_header(&format!("Bearer {token}")).ok()
 }
 
-/// Refuses a text without which nothing works.
+/// Checks that a required text is not blank.
 ///
 /// # Errors
-/// When the text is blank.
+/// If the text is blank.
 pub(super) fn required(key: &str, text: &str) -> Result<(), Problem> {
     if text.trim().is_empty() { Err(Problem::at(key, "must not be empty; write the value or drop the key")) } else { Ok(()) }
 }

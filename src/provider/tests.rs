@@ -1,5 +1,5 @@
-//! A property of every provider: good answers are mutated (dropped, repeated, nested, retyped, re-encoded, cut), and whatever
-//! comes of it, no figure is read that the answer does not state in its place.
+//! A property of every provider: after any mutation of a successful answer (values dropped, repeated, nested, retyped, re-encoded or
+//! cut), the provider reads no figure that the answer does not state in its place.
 
 mod mutation;
 
@@ -15,14 +15,14 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
 
-/// In every text of the answers, so that a message which quotes one is found out.
+/// Part of every text in the answers, to detect messages that quote one.
 const CANARY: &str = "канарейка";
 const CANARY_TOKEN: &str = "canary-token";
 
 /// Answers of a provider, one for each of its calls.
 type Bodies = Vec<(&'static str, Vec<u8>)>;
 
-/// A network that knows what it answers to each call, by the end of its path.
+/// A network with a fixed answer to each call, chosen by the end of the path.
 struct Canned {
     status: u16,
     bodies: Bodies,
@@ -43,12 +43,12 @@ fn poll(settings: &str, status: u16, bodies: &Bodies) -> Result<Answer, Failure>
     provider.poll(&http).now_or_never().expect("nothing to wait for")
 }
 
-/// A document as another reader sees it: the last of equal keys counts, and what follows from that is an error.
+/// A document as another parser reads it: the last of equal keys counts.
 fn reread(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
 }
 
-/// Whether a value states a figure. A gateway can say that there is no limit.
+/// Whether a value states a figure. A gateway can also state that there is no limit.
 fn states(value: Option<&Value>, read: Read) -> bool {
     let Some(figure) = read.figure().map(Figure::get) else {
         let unlimited = |text: &str| text.trim() == "Безлимит";
@@ -61,12 +61,12 @@ fn states(value: Option<&Value>, read: Read) -> bool {
     }
 }
 
-/// Whether a value states a text, nothing meaning an empty one.
+/// Whether a value states a text; a missing value is an empty text.
 fn names(value: Option<&Value>, label: &Label) -> bool {
     match value {
         None | Some(Value::Null) => label.is_empty(),
         Some(Value::String(text)) => Label::new(text) == *label,
-        // Every digit is the business of another test; this reader keeps fewer.
+        // This parser keeps fewer digits; another test covers every digit.
         Some(Value::Number(number)) => number.as_f64() == label.as_str().parse().ok(),
         Some(_) => false,
     }
@@ -86,7 +86,7 @@ fn label(value: Option<&Value>, reading: &Reading, name: &str) -> bool {
     reading.label(name).is_some_and(|label| names(value, label))
 }
 
-/// A provider with a good answer, and where its answers state what a reading says.
+/// A provider with a successful answer, and the places in it that state each reading.
 struct Subject {
     settings: &'static str,
     good: Vec<(&'static str, Value)>,
@@ -180,7 +180,7 @@ fn adstat() -> Subject {
     }
 }
 
-/// Which document is changed and in which way: values are picked, changed one after another, and written with some damage.
+/// The document to change, the changes to its values, and the damage to its bytes.
 type Change = (Index, Vec<(Index, Mutation)>, Damage, bool);
 
 fn change() -> impl Strategy<Value = Change> {
@@ -205,7 +205,7 @@ impl Subject {
         bodies.collect()
     }
 
-    /// Polls a changed answer, and holds what was read against what another reader sees.
+    /// Polls a changed answer and compares the readings with another parser.
     fn check(&self, change: &Change) -> Result<(), TestCaseError> {
         let bodies = self.bodies(change);
         let status = if change.3 { 503 } else { 200 };
@@ -213,7 +213,7 @@ impl Subject {
         match poll(self.settings, status, &bodies) {
             Ok(answer) => {
                 prop_assert_eq!(status, 200, "{:?}", shown());
-                // A call that was not made is as good as its answer was meant to be.
+                // For a call that was not made, use the unchanged answer.
                 let reread: Vec<Option<Value>> = bodies.iter().map(|(_, body)| reread(body)).collect();
                 let unread = bodies.iter().position(|(path, _)| *path == "v2/access-token");
                 for (i, document) in reread.iter().enumerate().filter(|(i, _)| Some(*i) != unread) {
@@ -235,7 +235,7 @@ impl Subject {
     }
 }
 
-/// A case takes no time, and there are many kinds of changes.
+/// Cases are fast, and there are many kinds of changes.
 fn many_cases() -> ProptestConfig {
     let config = properties::config();
     ProptestConfig { cases: config.cases.saturating_mul(8), ..config }
@@ -245,24 +245,24 @@ proptest! {
     #![proptest_config(many_cases())]
 
     #[test]
-    fn no_mutation_of_an_answer_of_mysmpp_yields_a_figure_that_is_not_in_it(change in change()) {
+    fn no_mutation_of_an_answer_of_mysmpp_yields_a_figure_that_it_does_not_state(change in change()) {
         mysmpp().check(&change)?;
     }
 
     #[test]
-    fn no_mutation_of_an_answer_of_atisu_yields_a_figure_that_is_not_in_it(change in change()) {
+    fn no_mutation_of_an_answer_of_atisu_yields_a_figure_that_it_does_not_state(change in change()) {
         atisu().check(&change)?;
     }
 
     #[test]
-    fn no_mutation_of_an_answer_of_adstat_yields_a_figure_that_is_not_in_it(change in change()) {
+    fn no_mutation_of_an_answer_of_adstat_yields_a_figure_that_it_does_not_state(change in change()) {
         adstat().check(&change)?;
     }
 }
 
-/// The property would be true of a parser that reads nothing.
+/// Without this test, a parser that reads nothing would satisfy the property.
 #[test]
-fn the_answers_that_are_mutated_are_good_ones() {
+fn the_unchanged_answers_are_successful() {
     for (subject, readings) in [(mysmpp(), 4), (atisu(), 3), (adstat(), 7)] {
         let unchanged: Change = (any_index(), Vec::new(), Damage::None, false);
         let answer = poll(subject.settings, 200, &subject.bodies(&unchanged)).expect("a good answer");

@@ -1,7 +1,7 @@
-//! How calls of AdStat are authorised: a fixed token, or a session that outlives the polls.
+//! Authorisation of calls to AdStat: a fixed token, or a session that is kept between polls.
 //!
-//! In one poll, a token that is refused is renewed in at most two ways, a refresh and a login, each at most once. What a poll has
-//! tried lives in its [`Calls`]; the tokens live in the [`Session`].
+//! If a token is refused, a poll renews it with at most one refresh and at most one login. [`Calls`] records what the poll has tried;
+//! [`Session`] stores the tokens.
 
 use super::{REFUSALS, resource};
 use crate::domain::{Failure, Reason};
@@ -16,11 +16,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// How long an access token lives, about. A 403 on an older one is taken for its end.
+/// The approximate lifetime of an access token. A 403 on an older token counts as its expiry.
 const ACCESS_LIFETIME: Duration = Duration::from_secs(60 * 60);
-/// In how many polls a refresh may fail before a login replaces it.
+/// The number of polls in which a refresh may fail before a login replaces it.
 const FAILED_REFRESHES: u32 = 3;
-/// How many secrets are remembered for the mask: two tokens for each renewal in this poll and the one before.
+/// The number of earlier secrets kept for the mask: two tokens for each renewal in this poll and the previous one.
 const REMEMBERED: usize = 8;
 
 /// How calls are authorised.
@@ -30,19 +30,19 @@ pub(super) enum Access {
 }
 
 impl Access {
-    /// Logs in with the first poll.
+    /// A session that logs in with the first poll.
     pub(super) fn login(username: String, password: Secret) -> Self {
         Self::Session(Box::new(Session { username, password, tokens: Mutex::default() }))
     }
 
-    /// The tokens that an answer may quote, those before the last renewals included.
+    /// The tokens that an answer may quote, including those before the last renewals.
     pub(super) fn session_secrets(&self) -> Vec<Secret> {
         let Self::Session(session) = self else { return Vec::new() };
         let tokens = session.tokens();
         tokens.current.iter().flat_map(Granted::secrets).chain(tokens.previous.iter().cloned()).collect()
     }
 
-    /// Begins a poll: makes sure that there is a token to call with.
+    /// Starts a poll. Logs in if there is no token.
     pub(super) async fn open<'a>(&'a self, http: &'a dyn Http, base: &'a Url) -> Result<Calls<'a>, Failure> {
         let calls = Calls { http, base, access: self, tried: tokio::sync::Mutex::default() };
         if let Self::Session(session) = self
@@ -60,35 +60,35 @@ pub(super) struct Calls<'a> {
     http: &'a dyn Http,
     base: &'a Url,
     access: &'a Access,
-    /// Held while tokens are renewed, so that calls which are refused together renew once.
+    /// Locked during a renewal, so that concurrent refused calls renew once.
     tried: tokio::sync::Mutex<Tried>,
 }
 
-/// What this poll has tried for a token that is accepted.
+/// The renewals that this poll has tried.
 #[derive(Default)]
 struct Tried {
     refreshed: bool,
     logged_in: bool,
-    /// The renewal that failed. Every call that still needs a token fails with it.
+    /// The failure of a renewal. Every later call that needs a token fails with it.
     failed: Option<Failure>,
 }
 
-/// The next way to a newer token.
-enum Way {
+/// The next step to a newer token.
+enum Step {
     Refresh(Secret),
     LogIn,
-    /// Every way was tried in this poll.
+    /// This poll has tried every step.
     None,
 }
 
 impl Calls<'_> {
-    /// Gets a resource and takes what is wanted out of it.
+    /// Gets a resource and extracts a value from it.
     pub(super) async fn get<T>(&self, path: &[&str], take: impl FnOnce(&Document) -> Result<T, String>) -> Result<T, Failure> {
         let (response, document) = self.fetch(&resource(self.base, path)).await?;
         take(&document).map_err(|error| response.failure(Reason::Decode, error))
     }
 
-    /// Sends an authorised `GET`. It fails for want of a good token only when a newer one did not help.
+    /// Sends an authorised `GET`. If the token is refused, renews it and tries again; fails only if no renewal helps.
     async fn fetch(&self, url: &Url) -> Result<(Response, Document), Failure> {
         let call = |authorization: &HeaderValue| {
             self.http.send(Request::get(url.clone()).header("authorization", authorization.clone()))
@@ -100,7 +100,7 @@ impl Calls<'_> {
                 return answer::document(&response, &REFUSALS).map(|document| (response, document));
             }
         };
-        // Waits for a renewal that is under way.
+        // Wait for a renewal in progress.
         let failed = self.tried.lock().await.failed.clone();
         let mut ticket = failed.map_or_else(|| session.ticket(), Err)?;
         loop {
@@ -119,24 +119,24 @@ impl Calls<'_> {
         }
     }
 
-    /// A newer token than the ticket's, or nothing where every way to one was tried in this poll.
+    /// A newer token than the ticket's, or `None` if this poll has tried every renewal.
     async fn renew(&self, session: &Session, ticket: &Ticket) -> Result<Option<Ticket>, Failure> {
         let mut tried = self.tried.lock().await;
         if let Some(failure) = &tried.failed {
             return Err(failure.clone());
         }
-        // Once it differs, this call or another one has renewed.
+        // A different generation means that this call or another one has renewed the token.
         while session.tokens().generation == ticket.generation {
-            let renewed = match session.way(&tried) {
-                Way::Refresh(token) => {
+            let renewed = match session.next_step(&tried) {
+                Step::Refresh(token) => {
                     tried.refreshed = true;
                     session.refresh(self.http, self.base, &token).await
                 }
-                Way::LogIn => {
+                Step::LogIn => {
                     tried.logged_in = true;
                     session.log_in(self.http, self.base).await
                 }
-                Way::None => return Ok(None),
+                Step::None => return Ok(None),
             };
             if let Err(failure) = renewed {
                 tried.failed = Some(failure.clone());
@@ -147,7 +147,7 @@ impl Calls<'_> {
     }
 }
 
-/// A login and the tokens that it brought.
+/// A login and its tokens.
 pub(super) struct Session {
     username: String,
     password: Secret,
@@ -156,17 +156,17 @@ pub(super) struct Session {
 
 #[derive(Default)]
 struct Tokens {
-    /// Absent before the first login and after one that failed.
+    /// Absent before the first login and after a failed one.
     current: Option<Granted>,
-    /// For the mask: earlier ones, which a late answer can still quote. The latest come first.
+    /// Earlier tokens, latest first, for the mask: a late answer can still quote them.
     previous: Vec<Secret>,
-    /// Rises with each renewal, so that a call knows whether another has renewed since it took its ticket.
+    /// Increases with each renewal, so that a call can detect a renewal since it took its ticket.
     generation: u64,
-    /// Polls in which the provider did not answer a refresh, since the last renewal.
+    /// The number of polls since the last renewal in which a refresh failed.
     failed_refreshes: u32,
 }
 
-/// Tokens as they were granted. Both can stand in a header: that is checked when they come.
+/// Granted tokens. Both were checked to be valid header values.
 struct Granted {
     access: Secret,
     refresh: Option<Secret>,
@@ -179,7 +179,7 @@ impl Granted {
     }
 }
 
-/// What a call needs: a token, and which one it is.
+/// The token of a call and its generation.
 struct Ticket {
     generation: u64,
     authorization: HeaderValue,
@@ -187,7 +187,7 @@ struct Ticket {
 }
 
 impl Ticket {
-    /// Whether a refusal means that the token has ended. Of a 403, only its age can tell.
+    /// Whether a refusal means that the token has expired. For a 403, the token's age decides.
     fn is_spent(&self, refused: Reason, response: &Response) -> bool {
         let age = response.received.saturating_duration_since(self.granted);
         refused == Reason::Auth || (refused == Reason::Forbidden && age > ACCESS_LIFETIME)
@@ -208,18 +208,18 @@ impl Session {
         ticket.ok_or_else(|| Failure::new(Reason::Internal, "a session without a token"))
     }
 
-    /// What to do about a token that was refused.
-    fn way(&self, tried: &Tried) -> Way {
+    /// The next step after a token was refused.
+    fn next_step(&self, tried: &Tried) -> Step {
         let tokens = self.tokens();
         let refresh = tokens.current.as_ref().and_then(|granted| granted.refresh.clone());
         match refresh.filter(|_| !tried.refreshed && tokens.failed_refreshes < FAILED_REFRESHES) {
-            Some(token) => Way::Refresh(token),
-            None if tried.logged_in => Way::None,
-            None => Way::LogIn,
+            Some(token) => Step::Refresh(token),
+            None if tried.logged_in => Step::None,
+            None => Step::LogIn,
         }
     }
 
-    /// Logs in. A login ends the session before it, whatever comes of it.
+    /// Logs in. A login ends the previous session even if it fails.
     async fn log_in(&self, http: &dyn Http, base: &Url) -> Result<(), Failure> {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("username", &self.username)
@@ -232,11 +232,11 @@ impl Session {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Asks for a new access token. It brings none where the refresh token is refused; a provider in trouble is a failure, not yet
-    /// a reason to log in.
+    /// Requests a new access token. If the refresh token is refused, returns without a new token. An outage is a failure and not yet a
+    /// reason to log in.
     async fn refresh(&self, http: &dyn Http, base: &Url, token: &Secret) -> Result<(), Failure> {
         let value = secret_header(token.expose()).map_err(|_| Failure::new(Reason::Internal, "a token that was not checked"))?;
-        // The header really has this name (documentation of `v2/access-token`).
+        // The documentation of `v2/access-token` specifies this header name.
         let request = Request::get(resource(base, &["v2", "access-token"])).header("refresh_token", value);
         let refused = |failure: &Failure| !matches!(failure.reason, Reason::Server | Reason::RateLimited);
         let granted = match http.send(request).await.map(|response| granted(&response, "refresh")) {
@@ -247,7 +247,7 @@ impl Session {
                 return Err(failure);
             }
         };
-        // It brings no new refresh token; the old one lives on.
+        // A refresh returns no new refresh token; the old one stays valid.
         let refresh = granted.refresh.or_else(|| Some(token.clone()));
         self.tokens().replace(Some(Granted { refresh, ..granted }));
         Ok(())
@@ -265,11 +265,11 @@ impl Tokens {
     }
 }
 
-/// Reads an answer with tokens; a refresh token comes only with a login.
+/// Reads an answer with tokens. Only a login returns a refresh token.
 fn granted(response: &Response, asked: &str) -> Result<Granted, Failure> {
     let document = answer::document(response, &REFUSALS)?;
     let (access, refresh) = tokens(&document).map_err(|error| match answer::explanation(&document, &REFUSALS) {
-        // Whatever the status says: trying a wrong password again soon can lock the account.
+        // Always `auth`, whatever the status: retrying a wrong password soon can lock the account.
         Some(told) => response.failure(Reason::Auth, format!("{asked}: no token: {told}")),
         None => response.failure(Reason::Decode, format!("{asked}: {error}")),
     })?;
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_under_200_is_a_refusal() {
+    fn a_refusal_with_status_200_is_a_refusal() {
         let told = (Reason::Auth, "HTTP 200 that says 401: Incorrect username or password".to_owned());
         assert_eq!(read(200, r#"{"detail":"Incorrect username or password","status_code":401}"#), Err(told));
         let untold = (Reason::Auth, "login: no token: who; are you".to_owned());

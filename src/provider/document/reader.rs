@@ -1,9 +1,9 @@
-//! The grammar of RFC 8259, to the letter, and the bounds of a document.
+//! A strict parser for RFC 8259 that enforces the limits of a document.
 
 use super::{DEPTH_LIMIT, Number, Unreadable, VALUES_LIMIT, Value, decimal};
 use crate::domain::Reason;
 
-/// Reads a whole text as one document.
+/// Parses a whole text as one document.
 pub(super) fn read(text: &str) -> Result<Value, Unreadable> {
     let mut reader = Reader { text, at: 0, values: 0 };
     let value = reader.value(0)?;
@@ -16,7 +16,7 @@ pub(super) fn read(text: &str) -> Result<Value, Unreadable> {
 
 struct Reader<'a> {
     text: &'a str,
-    /// In bytes, and never within a character.
+    /// The position in bytes, always on a character boundary.
     at: usize,
     values: usize,
 }
@@ -190,7 +190,7 @@ impl Reader<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Passes over this character, where it is the next one.
+    /// Consumes this character if it is the next one.
     fn take(&mut self, wanted: u8) -> bool {
         let is_next = self.peek() == Some(wanted);
         self.at += usize::from(is_next);
@@ -213,7 +213,7 @@ impl Reader<'_> {
     }
 }
 
-/// A key that stands twice.
+/// The first duplicate key.
 fn repeated(entries: &[(Box<str>, Value)]) -> Option<&str> {
     let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
     keys.sort_unstable();

@@ -28,7 +28,7 @@ fn reads_every_kind_of_value() {
 }
 
 #[test]
-fn a_byte_order_mark_is_allowed_once_and_any_other_encoding_is_not() {
+fn only_utf_8_is_accepted_with_at_most_one_byte_order_mark() {
     assert_eq!(read(b"\xef\xbb\xbf 7"), Ok(number("7", 7.0)));
     assert_eq!(detail(b"\xef\xbb\xbf\xef\xbb\xbf7"), "expected a value at line 1 column 1");
     let windows_1251 = b"{\"error\":\"\xc2\xe0\xf8 \xe0\xea\xea\xe0\xf3\xed\xf2\",\"money\":\"0\"}";
@@ -41,7 +41,7 @@ fn a_byte_order_mark_is_allowed_once_and_any_other_encoding_is_not() {
 }
 
 #[test]
-fn each_key_stands_once_however_it_is_written() {
+fn keys_are_unique_however_they_are_escaped() {
     assert_eq!(
         detail(r#"{"a":{"b":1,"c":2,"\u0062":3}}"#),
         "the key \"b\" stands twice in the object that ends at line 1 column 29"
@@ -52,7 +52,7 @@ fn each_key_stands_once_however_it_is_written() {
 }
 
 #[test]
-fn every_number_is_one_that_a_float_can_hold() {
+fn a_number_outside_the_range_of_a_float_is_refused() {
     for wrong in ["1e400", "-1e400", "[1e309]", "{\"x\":{\"y\":1e400}}", "1e-400", "0.001e-330", &"9".repeat(400)] {
         assert!(detail(wrong).starts_with("a number that no float can hold at line 1"), "{wrong}");
     }
@@ -64,7 +64,7 @@ fn every_number_is_one_that_a_float_can_hold() {
 }
 
 #[test]
-fn what_is_nearly_json_is_not() {
+fn almost_valid_json_is_refused() {
     let nearly = [
         "01",
         "+1",
@@ -117,7 +117,7 @@ fn what_is_nearly_json_is_not() {
 }
 
 #[test]
-fn nesting_has_a_bound() {
+fn nesting_is_limited() {
     let nested =
         |open: &str, inner: &str, close: &str, depth| [open.repeat(depth), inner.to_owned(), close.repeat(depth)].concat();
     assert!(read(nested("[", "", "]", 128).as_bytes()).is_ok());
@@ -128,7 +128,7 @@ fn nesting_has_a_bound() {
 }
 
 #[test]
-fn the_number_of_values_has_a_bound() {
+fn the_number_of_values_is_limited() {
     let list = |items: usize| format!("[{}]", vec!["{}"; items].join(","));
     assert!(Document::read(list(99_999).as_bytes()).is_ok());
     let unreadable = Document::read(list(100_000).as_bytes()).expect_err("too many");
@@ -136,7 +136,7 @@ fn the_number_of_values_has_a_bound() {
 }
 
 #[test]
-fn what_is_cut_off_says_so() {
+fn the_message_names_a_truncated_answer() {
     for (cut, expected) in [
         ("{\"a\":", "a value"),
         ("{\"a\"", "a colon"),
@@ -151,13 +151,13 @@ fn what_is_cut_off_says_so() {
 }
 
 #[test]
-fn a_message_has_the_line_and_the_column_in_characters() {
+fn a_message_contains_line_and_column_in_characters() {
     assert_eq!(detail("{\n  \"é😀\": x}"), "expected a value at line 2 column 9");
     assert_eq!(detail("{}\n\nnull"), "something follows the document at line 3 column 1");
 }
 
 #[test]
-fn what_is_no_json_at_all_is_named() {
+fn the_message_names_what_is_not_json_at_all() {
     let page = "an HTML page where JSON was expected; is the URL right?";
     for html in [
         "<!DOCTYPE html><title>Log in</title>",
@@ -197,7 +197,7 @@ fn documents() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// What serde makes of the document that this value is of.
+/// The same document as a value of serde.
 fn as_serde(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
@@ -209,7 +209,7 @@ fn as_serde(value: &Value) -> serde_json::Value {
     }
 }
 
-/// Whether another reader takes a text for a whole document. It lets pass what is refused here on purpose.
+/// Whether serde accepts a text as a whole document. It also accepts what this parser refuses on purpose.
 fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Value>(text).is_ok()
 }
@@ -218,7 +218,7 @@ proptest! {
     #![proptest_config(properties::config())]
 
     #[test]
-    fn reads_what_another_writer_writes(document in documents()) {
+    fn reads_what_another_library_writes(document in documents()) {
         for text in [document.to_string(), serde_json::to_string_pretty(&document).expect("JSON")] {
             let value = read(text.as_bytes()).map_err(TestCaseError::fail)?;
             prop_assert_eq!(as_serde(&value), document.clone());
@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn takes_nothing_that_another_reader_refuses(
+    fn accepts_nothing_that_another_library_refuses(
         document in documents(), at in any::<prop::sample::Index>(), cut in 0..4_usize, put in "[\\[\\]{}\",:0-9eE.+\\-\\\\u nulltre\u{0}-\u{1f}é]{0,3}",
     ) {
         let mut text = document.to_string().into_bytes();

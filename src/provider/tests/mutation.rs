@@ -1,13 +1,13 @@
-//! What can happen to a document on its way: to its values, and to its bytes.
+//! Mutations of a document: of its values and of its bytes.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
 
-/// A document as it is written, which can be worse than JSON allows.
+/// A document to write, which may be invalid JSON.
 #[derive(Debug, Clone)]
 pub(super) enum Tree {
-    /// Written as it is.
+    /// Written verbatim.
     Atom(String),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
@@ -64,28 +64,28 @@ impl Tree {
     }
 }
 
-/// What is done to a document.
+/// A change of a document's values.
 #[derive(Debug, Clone)]
 pub(super) enum Mutation {
-    /// A member of a list or object goes.
+    /// Drops a member of a list or object.
     Drop(Index),
-    /// A member comes twice, as it is or with another value.
+    /// Duplicates a member, unchanged or with another value.
     Repeat(Index, Option<&'static str>),
-    /// A member trades places with another.
+    /// Swaps two members.
     Swap(Index, Index),
-    /// A value stands in a list of its own, or in an object.
+    /// Wraps a value in a list or in an object.
     Nest(Option<&'static str>),
-    /// A list or object makes room for one of its members.
+    /// Replaces a list or object with one of its members.
     Unnest(Index),
-    /// Another value stands here.
+    /// Replaces a value.
     Replace(&'static str),
-    /// An object becomes the list of its values, and a list the object of its items.
+    /// Turns an object into the list of its values, or a list into an object of its items.
     Reshape,
-    /// A text loses its quotes, and anything else gets some.
+    /// Removes the quotes of a text, or quotes any other value.
     Requote,
-    /// A key is added.
+    /// Adds a key.
     Add(&'static str, &'static str),
-    /// A key is written otherwise.
+    /// Changes the spelling of a key.
     Rename(Index, &'static str),
 }
 
@@ -198,14 +198,14 @@ impl Mutation {
     }
 }
 
-/// What is done to the bytes of a document.
+/// A change of a document's bytes.
 #[derive(Debug, Clone)]
 pub(super) enum Damage {
     None,
     Cut(Index),
     Without(Index, usize),
     With(Index, &'static [u8]),
-    /// Cyrillic in one byte, as a gateway of another decade writes it.
+    /// Encodes Cyrillic in one byte, as old gateways do.
     Windows1251,
     Utf16,
 }
