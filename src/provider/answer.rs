@@ -43,30 +43,30 @@ pub(super) fn document(response: &Response, refusals: &Refusals) -> Result<Docum
     let refused = (!errors.is_empty()).then(|| known().unwrap_or_else(|| (refusals.unknown)(status)));
     if let Some(reason) = refused.or_else(|| reason_of_status(status)) {
         let explained = values_at(root, refusals.explained_by).map(said);
-        let told: Vec<String> = [errors.join("; ")].into_iter().chain(explained).filter(|text| !text.is_empty()).collect();
-        return Err(response.failure(reason, detail(response.status, status, &told.join(": "))));
+        let texts: Vec<String> = [errors.join("; ")].into_iter().chain(explained).filter(|text| !text.is_empty()).collect();
+        return Err(response.failure(reason, detail(response.status, status, &texts.join(": "))));
     }
     document.map_err(|unreadable| response.failure(unreadable.reason, unreadable.detail))
 }
 
 /// The text with which the document explains a refusal.
 pub(super) fn explanation(document: &Document, refusals: &Refusals) -> Option<String> {
-    let told: Vec<String> =
+    let texts: Vec<String> =
         values_at(keys_of(document), refusals.explained_by).filter(|value| !says_nothing(value)).map(said).collect();
-    (!told.is_empty()).then(|| told.join(": "))
+    (!texts.is_empty()).then(|| texts.join(": "))
 }
 
 fn keys_of(document: &Document) -> &[(Box<str>, Value)] {
     if let Value::Object(entries) = document.root() { entries } else { &[] }
 }
 
-fn detail(status: StatusCode, stated: StatusCode, told: &str) -> String {
+fn detail(status: StatusCode, stated: StatusCode, text: &str) -> String {
     let heading = match (status.as_u16(), stated.as_u16()) {
         (status, stated) if status != stated => format!("HTTP {status} that says {stated}"),
-        (200..=299, _) => return told.to_owned(),
+        (200..=299, _) => return text.to_owned(),
         (status, _) => format!("HTTP {status}"),
     };
-    if told.is_empty() { heading } else { format!("{heading}: {told}") }
+    if text.is_empty() { heading } else { format!("{heading}: {text}") }
 }
 
 /// The status in the document of a refusal that was sent with a success status.
@@ -174,13 +174,13 @@ pub(super) mod tests {
 
     #[test]
     fn a_status_in_the_body_counts_if_the_http_status_is_a_success() {
-        let told = |code: &str| read(200, &format!(r#"{{"balance":1,"status_code":{code},"reason":"why"}}"#));
-        assert_eq!(told("401"), refused(Reason::Auth, "HTTP 200 that says 401: why"));
-        assert_eq!(told("\"403\""), refused(Reason::Forbidden, "HTTP 200 that says 403: why"));
-        assert_eq!(told("503.0"), refused(Reason::Server, "HTTP 200 that says 503: why"));
-        assert_eq!(told("1e9"), refused(Reason::Rejected, "HTTP 200 that says 400: why"));
+        let read_code = |code: &str| read(200, &format!(r#"{{"balance":1,"status_code":{code},"reason":"why"}}"#));
+        assert_eq!(read_code("401"), refused(Reason::Auth, "HTTP 200 that says 401: why"));
+        assert_eq!(read_code("\"403\""), refused(Reason::Forbidden, "HTTP 200 that says 403: why"));
+        assert_eq!(read_code("503.0"), refused(Reason::Server, "HTTP 200 that says 503: why"));
+        assert_eq!(read_code("1e9"), refused(Reason::Rejected, "HTTP 200 that says 400: why"));
         for fine in ["200", "0", "null", "\"\"", "\"ok\"", "-401", "[401]", "399.9"] {
-            assert_eq!(told(fine), Ok(()), "{fine}");
+            assert_eq!(read_code(fine), Ok(()), "{fine}");
         }
         assert_eq!(read(500, r#"{"status_code":401}"#), refused(Reason::Server, "HTTP 500"));
         assert_eq!(

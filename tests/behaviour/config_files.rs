@@ -211,7 +211,7 @@ fn keys() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// Settings of AdStat with the line they get.
+/// Settings of AdStat with their error lines.
 fn adstat() -> Vec<(&'static str, &'static str)> {
     vec![
         ("adstat:", "f.yaml: sources[0].provider.adstat: no credentials; add login or token"),
@@ -255,7 +255,7 @@ fn adstat() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// Other providers with the line they get.
+/// Other providers with their error lines.
 fn providers() -> Vec<(&'static str, &'static str)> {
     vec![
         ("megafon: {}", "f.yaml:4:7: sources[0].provider: unknown name; expected one of `adstat`, `mysmpp`, `atisu`"),
@@ -327,7 +327,7 @@ fn providers() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// The line that `check` prints for a file, if it refuses it.
+/// The error line that `check` prints for a file; `None` if the file is valid.
 fn problem(file: &str) -> Option<String> {
     let assembled = Config::from_text(Path::new("f.yaml"), file)
         .map_err(Unusable::from)
@@ -378,9 +378,9 @@ fn each_rule_has_its_error_line() {
     assert!(files.len() >= 30);
     let wrong: Vec<String> = files
         .into_iter()
-        .filter_map(|(file, wanted)| {
-            let told = problem(&file).unwrap_or_else(|| "accepted".to_owned());
-            (told != wanted).then(|| format!("{file}\n  wanted {wanted}\n  told   {told}\n"))
+        .filter_map(|(file, expected)| {
+            let error = problem(&file).unwrap_or_else(|| "accepted".to_owned());
+            (error != expected).then(|| format!("{file}\n  expected {expected}\n  got      {error}\n"))
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.concat());
@@ -405,30 +405,30 @@ fn a_text_keeps_its_spelling() {
 
 #[test]
 fn aliases_are_bounded_and_so_is_depth() {
-    let told = |file: &str| Config::from_text(Path::new("f.yaml"), file).err().map(|error| error.to_string());
+    let error_of = |file: &str| Config::from_text(Path::new("f.yaml"), file).err().map(|error| error.to_string());
     let laughs =
         ('b'..='k').zip('a'..).map(|(this, before)| format!("{this}: &{this} [{}]\n", vec![format!("*{before}"); 9].join(", ")));
     let laughs = laughs.collect::<Vec<_>>().concat();
-    let laughs = told(&format!("a: &a [ha, ha]\n{laughs}sources: []\n"));
+    let laughs = error_of(&format!("a: &a [ha, ha]\n{laughs}sources: []\n"));
     assert_eq!(laughs.as_deref(), Some("f.yaml: the aliases stand for too much; write less of it as an alias"));
     let long = format!("sources:\n- name: &long {}\n  accounts: [{}]\n", "x".repeat(1024 * 1024), vec!["*long"; 1024].join(", "));
-    let long = told(&long).expect("refused");
+    let long = error_of(&long).expect("refused");
     assert!(long.ends_with(": the aliases stand for more than 32 MiB; write less of it as an alias"), "{long}");
-    let itself = told("a: &a [*a]\nsources: []\n").expect("refused");
+    let itself = error_of("a: &a [*a]\nsources: []\n").expect("refused");
     assert!(itself.ends_with("]: is nested too deep; write it flatter"), "{itself}");
 
     // With the stack size of a lane's thread. A debug build needs more stack than a release build.
-    let deep = move || told(&format!("sources: {}{}\n", "[".repeat(1000), "]".repeat(1000)));
+    let deep = move || error_of(&format!("sources: {}{}\n", "[".repeat(1000), "]".repeat(1000)));
     let deep = std::thread::Builder::new().stack_size(256 * 1024).spawn(deep).expect("a thread").join().expect("no panic");
     assert!(deep.is_some_and(|line| line.ends_with("]: is nested too deep; write it flatter")));
 
-    let brackets = told(&format!("sources: {}\n", "[".repeat(1_000_000)));
+    let brackets = error_of(&format!("sources: {}\n", "[".repeat(1_000_000)));
     assert_eq!(brackets.as_deref(), Some("f.yaml: is nested too deep; write it flatter"), "before the parser sees it");
 
     let alias = "x: &p {mysmpp: {token: x}}\nsources: [{name: a, provider: *p}]\n";
-    assert_eq!(told(alias).as_deref(), Some("f.yaml:1:1: x: unknown key; expected `defaults` or `sources`"));
+    assert_eq!(error_of(alias).as_deref(), Some("f.yaml:1:1: x: unknown key; expected `defaults` or `sources`"));
     let good = "sources: [{name: a, provider: &p {mysmpp: {token: x}}}, {name: b, provider: *p}]\n";
-    assert_eq!(told(good), None);
+    assert_eq!(error_of(good), None);
 }
 
 #[test]
@@ -488,6 +488,6 @@ fn the_shipped_configuration_is_valid() {
     let mut check = binary();
     check.args(["check", "--config.file", configured.path()]).env("CREDENTIALS_DIRECTORY", directory).env("ATISU_TOKEN", "x");
     let output = check.output().expect("the binary runs");
-    let told = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(told, (format!("{}: good, 3 sources\n", configured.path()), String::new()));
+    let printed = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(printed, (format!("{}: good, 3 sources\n", configured.path()), String::new()));
 }

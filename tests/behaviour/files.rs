@@ -15,7 +15,7 @@ fn with_memory_limit() -> Command {
     shell
 }
 
-fn told(output: &Output) -> (Option<i32>, String) {
+fn result(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), text(&output.stderr))
 }
 
@@ -25,7 +25,7 @@ fn an_endless_file_is_a_configuration_error() {
     let expected = "balance-exporter: /dev/zero: cannot be read: it is over 32 MiB; name another with --config.file\n";
     for command in [&["check"][..], &[], &["poll"]] {
         let output = with_memory_limit().args(configuration).args(command).output().expect("the binary runs");
-        assert_eq!(told(&output), (Some(78), expected.to_owned()), "{command:?}");
+        assert_eq!(result(&output), (Some(78), expected.to_owned()), "{command:?}");
     }
     let configured = Configured::new("defaults: {ca_file: /dev/zero}\nsources: []\n");
     let output = with_memory_limit().args(["check", "--config.file", configured.path()]).output().expect("the binary runs");
@@ -33,7 +33,7 @@ fn an_endless_file_is_a_configuration_error() {
         "balance-exporter: {}: defaults.ca_file: cannot read certificates from /dev/zero: it is over 4 MiB; name a PEM file\n",
         configured.path()
     );
-    assert_eq!(told(&output), (Some(78), expected));
+    assert_eq!(result(&output), (Some(78), expected));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_web_configuration_and_its_files_have_a_size_limit() {
     let web = directory.join("web.yml");
     let check = || {
         let arguments = ["check", "--log.level", "error", "--config.file", configured.path(), "--web.config.file"];
-        told(&with_memory_limit().args(arguments).arg(&web).output().expect("the binary runs"))
+        result(&with_memory_limit().args(arguments).arg(&web).output().expect("the binary runs"))
     };
     let large = |name: &str| {
         let file = std::fs::File::create(directory.join(name)).expect("a file");
@@ -72,7 +72,7 @@ fn root_certificates_of_the_environment_have_a_size_limit() {
     let mut check = with_memory_limit();
     check.args(["check", "--config.file", configured.path()]).env("SSL_CERT_FILE", "/dev/zero");
     let output = check.output().expect("the binary runs");
-    let (code, line) = told(&output);
+    let (code, line) = result(&output);
     assert_eq!((code, line.contains("SSL_CERT_FILE cannot be read")), (Some(0), true), "{line}");
 }
 
@@ -113,8 +113,8 @@ async fn sent(secret: &'static [u8]) -> (Vec<String>, Option<i32>, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_byte_order_mark_is_not_part_of_a_secret() {
     for secret in [&b"hunter2"[..], b"\xef\xbb\xbfhunter2", b"\xef\xbb\xbfhunter2\n", b"\xef\xbb\xbfhunter2\r\n"] {
-        let (sent, code, told) = sent(secret).await;
-        assert_eq!((code, sent), (Some(0), vec![r#"{"token":"hunter2"}"#.to_owned(); 3]), "{secret:?}: {told}");
+        let (sent, code, logged) = sent(secret).await;
+        assert_eq!((code, sent), (Some(0), vec![r#"{"token":"hunter2"}"#.to_owned(); 3]), "{secret:?}: {logged}");
     }
 }
 
@@ -129,9 +129,9 @@ async fn a_secret_that_is_not_text_is_refused_and_not_quoted() {
         (b"\xef\xbb\xbf\n", "the secret is empty; put the credential there"),
     ];
     for (secret, problem) in cases {
-        let (sent, code, told) = sent(secret).await;
+        let (sent, code, logged) = sent(secret).await;
         let line = format!("balance-exporter: D/exporter.yaml: sources[0].provider.mysmpp.token: {problem}\n");
-        assert_eq!((sent.len(), code, told), (0, Some(78), line), "{secret:?}");
+        assert_eq!((sent.len(), code, logged), (0, Some(78), line), "{secret:?}");
     }
 }
 
@@ -167,6 +167,6 @@ fn a_secret_of_the_environment_must_be_text() {
             "balance-exporter: {}: sources[0].provider.mysmpp.token: the environment variable TOKEN {problem}; correct its value\n",
             configured.path()
         );
-        assert_eq!(told(&check.output().expect("the binary runs")), (Some(78), line));
+        assert_eq!(result(&check.output().expect("the binary runs")), (Some(78), line));
     }
 }

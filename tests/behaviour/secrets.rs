@@ -136,7 +136,7 @@ async fn no_command_prints_a_secret() {
             .args(["--log.level", "trace", "--config.file", configured.path()])
             .env("CANARY_TOKEN", SECRETS[2]);
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("the binary runs");
-        let (printed, told) = (text(&output.stdout), text(&output.stderr));
+        let (printed, logged) = (text(&output.stdout), text(&output.stderr));
         let lines: Vec<String> = if arguments.contains(&"json") {
             let document: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
             document["sources"].as_array().expect("a list").iter().map(ToString::to_string).collect()
@@ -148,7 +148,7 @@ async fn no_command_prints_a_secret() {
                 .collect()
         };
         check(&format!("{arguments:?}"), &lines.join("\n"));
-        check(&format!("{arguments:?}"), &told);
+        check(&format!("{arguments:?}"), &logged);
     }
 }
 
@@ -175,9 +175,9 @@ fn a_secret_in_the_wrong_place_is_not_quoted() {
     for file in places {
         let configured = Configured::new(file);
         let output = crate::support::run(["check", "--log.level", "trace", "--config.file", configured.path()]);
-        let told = text(&output.stderr) + &text(&output.stdout);
-        assert_eq!(output.status.code(), Some(78), "{file}: {told}");
-        assert!(!told.contains("CANARY"), "{told}");
+        let logged = text(&output.stderr) + &text(&output.stdout);
+        assert_eq!(output.status.code(), Some(78), "{file}: {logged}");
+        assert!(!logged.contains("CANARY"), "{logged}");
     }
 }
 

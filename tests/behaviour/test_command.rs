@@ -26,9 +26,9 @@ fn an_installation_that_fails_leaves_no_policy_behind() {
     let mut run = Command::new("/bin/bash");
     run.arg(repository("tests/run")).env_clear().env("PATH", &bin).env("POLICY_RC_D", &policy);
     let output = run.output().expect("bash runs");
-    let told = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(100), "{told}{}", text(&output.stderr));
-    assert!(told.ends_with("#!/bin/sh\nexit 101\napt-get update -q\n"), "{told}");
+    let output_text = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(100), "{output_text}{}", text(&output.stderr));
+    assert!(output_text.ends_with("#!/bin/sh\nexit 101\napt-get update -q\n"), "{output_text}");
     assert!(!policy.exists(), "the policy is left behind");
 
     // A policy that existed before stays.

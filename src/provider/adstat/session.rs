@@ -270,7 +270,7 @@ fn granted(response: &Response, asked: &str) -> Result<Granted, Failure> {
     let document = answer::document(response, &REFUSALS)?;
     let (access, refresh) = tokens(&document).map_err(|error| match answer::explanation(&document, &REFUSALS) {
         // Always `auth`, whatever the status: retrying a wrong password soon can lock the account.
-        Some(told) => response.failure(Reason::Auth, format!("{asked}: no token: {told}")),
+        Some(text) => response.failure(Reason::Auth, format!("{asked}: no token: {text}")),
         None => response.failure(Reason::Decode, format!("{asked}: {error}")),
     })?;
     Ok(Granted { access, refresh, at: response.received })
@@ -318,10 +318,10 @@ mod tests {
 
     #[test]
     fn a_refusal_with_status_200_is_a_refusal() {
-        let told = (Reason::Auth, "HTTP 200 that says 401: Incorrect username or password".to_owned());
-        assert_eq!(read(200, r#"{"detail":"Incorrect username or password","status_code":401}"#), Err(told));
-        let untold = (Reason::Auth, "login: no token: who; are you".to_owned());
-        assert_eq!(read(200, r#"{"access_token":null,"detail":["who","are you"]}"#), Err(untold));
+        let stated = (Reason::Auth, "HTTP 200 that says 401: Incorrect username or password".to_owned());
+        assert_eq!(read(200, r#"{"detail":"Incorrect username or password","status_code":401}"#), Err(stated));
+        let unstated = (Reason::Auth, "login: no token: who; are you".to_owned());
+        assert_eq!(read(200, r#"{"access_token":null,"detail":["who","are you"]}"#), Err(unstated));
         assert_eq!(read(200, r#"{"access_token":"a","status_code":403}"#).map_err(|e| e.0), Err(Reason::Forbidden));
         assert_eq!(read(200, r#"{"access_token":"a","detail":"welcome","status_code":200}"#), Ok(("a".to_owned(), None)));
     }
