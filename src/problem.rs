@@ -1,4 +1,4 @@
-//! What is wrong in a configuration, and texts that are checked where they stand, so that a message has their line and column.
+//! Problems of a configuration, and texts that are checked while they are parsed, so that a message has their line and column.
 
 use serde::de::{Deserialize, Deserializer, EnumAccess, Error, Visitor};
 use std::fmt;
@@ -43,31 +43,31 @@ pub(crate) fn join(place: &str, below: &str) -> String {
     if place.is_empty() || below.is_empty() { format!("{place}{below}") } else { format!("{place}.{below}") }
 }
 
-/// Begins a message of this program within an error of the parser. The parser's own messages can quote a value.
+/// Marks a message of this program inside a parser error. The parser's own messages can quote a value.
 const OWN: char = '\u{1}';
 
-/// An error for the parser to put the place in front of. The text holds no value of the file.
+/// An error to which the parser adds the place. The text must hold no value of the file.
 pub(crate) fn error<E: Error>(text: &str) -> E {
     E::custom(format_args!("{OWN}{text}"))
 }
 
-/// The place and the text of an [`error`] that came back from the parser; none where the message is the parser's own.
+/// The place and the text of an [`error`] that the parser returns; `None` for the parser's own messages.
 pub(crate) fn own(message: &str) -> Option<(&str, &str)> {
-    // The parser puts nothing but the place in front. A key or a value could begin with the same character.
+    // Only a place may precede the mark: a key or a value could contain the same character.
     message.split_once(OWN).filter(|(place, _)| place.is_empty() || place.ends_with(": "))
 }
 
 /// Deserialises a text through `check`, whose error says what is wrong and how to fix it, without the text itself. A number or a
-/// flag is taken as it is written.
+/// flag counts as the text it is written as.
 ///
 /// # Errors
-/// What `check` says, or that there is no text.
+/// The error of `check`, or that the text is missing.
 pub(crate) fn text<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     check: fn(&str) -> Result<T, &'static str>,
 ) -> Result<T, D::Error> {
-    // Asked for a text, the parser takes nothing for the text "null"; asked for an option, it does not say where that is, and
-    // asked for anything, it takes 007 apart. Asked for an enum, it does all of it right.
+    // deserialize_str reads null as the text "null", deserialize_option gives null no position, and deserialize_any reads 007 as a
+    // number. deserialize_enum gets all three right.
     deserializer.deserialize_enum("", &[], Checked { check, output: PhantomData })
 }
 

@@ -1,7 +1,7 @@
-//! Secrets: their one entrance, and the mask in front of every exit.
+//! Secrets: one way in, and a mask on every way out.
 //!
-//! A secret enters through a [`SecretRef`] in the configuration and is held as a [`Secret`], which has no `Display` and whose
-//! `Debug` shows nothing. Texts that come from a provider pass a [`Mask`] before anybody sees them.
+//! A [`SecretRef`] in the configuration resolves to a [`Secret`], which has no `Display` and a redacted `Debug`. Texts from a provider
+//! pass a [`Mask`] before they are shown.
 
 mod escapes;
 
@@ -14,15 +14,15 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// What stands in a text where a secret stood.
+/// Replaces a secret in a text.
 const MASKED: &str = "***";
-/// The longest provider text that is shown, in characters.
+/// Longest provider text that is shown, in characters.
 const PROVIDER_TEXT_LIMIT: usize = 200;
-/// A secret that is shorter than this is not looked for in labels: it would turn up in them by chance.
+/// Minimum length, in bytes, of a secret that is masked inside a label. A shorter one would match by chance.
 const SHORTEST_IN_LABELS: usize = 6;
 /// How many levels of escapes are undone to look for secrets: JSON in JSON in a URL, say.
 const ESCAPE_LEVELS: usize = 3;
-/// The largest secret file that is read, in bytes.
+/// Largest secret file, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
 /// A credential in memory. It is wiped when dropped.
@@ -30,7 +30,7 @@ const FILE_LIMIT: u64 = 64 * 1024;
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes a text that must not be shown.
+    /// Wraps a text that must not be shown.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(text.into())
@@ -197,21 +197,21 @@ impl<'de> Visitor<'de> for SecretVisitor {
     }
 }
 
-/// Where a secret is to be found.
+/// Where to find a secret.
 fn place<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
     let place: Text = map.next_value()?;
     if place.trim().is_empty() { Err(error("must not be empty; write the path or the name")) } else { Ok(place.to_string()) }
 }
 
-/// Takes a source's secrets out of texts that a provider wrote.
+/// Masks a source's secrets in texts that a provider wrote.
 #[derive(Debug, Clone, Default)]
 pub struct Mask {
-    /// In lower case, longest first, so that a secret within another leaves nothing of it.
+    /// In lower case, longest first, so that a secret which contains another is masked whole.
     needles: Vec<Secret>,
 }
 
 impl Mask {
-    /// A mask for these secrets, as they are and as they are written in JSON and in a URL.
+    /// A mask for these secrets, in plain, JSON and URL spelling.
     #[must_use]
     pub fn new(secrets: &[Secret]) -> Self {
         let written = secrets.iter().flat_map(|secret| spellings(secret.expose()));
@@ -233,7 +233,7 @@ impl Mask {
         line.chars().take(PROVIDER_TEXT_LIMIT - 1).chain(['…']).collect()
     }
 
-    /// The label with every secret masked, or nothing where it holds none.
+    /// The label with every secret masked; `None` if it holds none.
     #[must_use]
     pub fn label(&self, label: &Label) -> Option<Label> {
         let masked = self.hide(label.as_str(), SHORTEST_IN_LABELS);
@@ -273,7 +273,7 @@ impl Mask {
     }
 }
 
-/// How a secret can be written by a provider that quotes the request, or by this program when it cleans a label.
+/// The spellings of a secret that can occur in a provider's quotation of the request, or after this program has cleaned a label.
 fn spellings(secret: &str) -> Vec<String> {
     let spaced: String = secret.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut written = vec![secret.to_owned(), secret.trim().to_owned(), spaced.trim().to_owned()];
@@ -285,12 +285,12 @@ fn spellings(secret: &str) -> Vec<String> {
     written
 }
 
-/// In lower case, one character for one, because a provider or a label can change the case.
+/// In lower case, one character for each, because a provider or a label can change the case.
 fn lower(text: &str) -> String {
     text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect()
 }
 
-/// Replaces what is `needle` in lower case.
+/// Masks each match of `needle`, ignoring case.
 fn replace(text: &str, needle: &str) -> String {
     let (haystack, needle): (Vec<char>, Vec<char>) = (lower(text).chars().collect(), needle.chars().collect());
     let original: Vec<char> = text.chars().collect();
@@ -351,13 +351,13 @@ mod tests {
     }
 
     #[test]
-    fn labels_keep_what_only_looks_like_a_short_secret() {
+    fn a_label_that_only_contains_a_short_secret_is_kept() {
         assert_eq!(mask(&["p"]).label(&Label::new("Shop")), None);
         assert_eq!(mask(&["correct horse"]).label(&Label::new("my correct horse")), Some(Label::new("my ***")));
     }
 
     #[test]
-    fn cleaning_and_case_do_not_get_a_secret_through() {
+    fn a_secret_is_masked_after_cleaning_and_in_any_case() {
         let mask = mask(&["two ends\n", "Пароль-Секрет", "tab\there it is", "s3c"]);
         for echoed in ["two ends", "TWO ENDS", "пароль-секрет", "ПАРОЛЬ-СЕКРЕТ", "tab here it is", "s3c", "S3C"]
         {
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_one_trailing_newline_and_refuses_nothing() {
+    fn drops_one_trailing_newline_and_refuses_an_empty_secret() {
         let resolve = |text: &str| SecretRef::Plain(Secret::new(text.to_owned())).resolve().map(|s| s.expose().to_owned());
         assert_eq!(resolve("a\n\n").expect("a secret"), "a\n");
         assert_eq!(resolve("a\r\n").expect("a secret"), "a");

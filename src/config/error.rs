@@ -53,7 +53,7 @@ impl ConfigError {
     }
 }
 
-/// The library appends the position, which stands in front here.
+/// The message without the position that the library appends. This module puts it in front.
 fn without_position(error: &serde_yaml::Error) -> String {
     let message = error.to_string();
     match message.rsplit_once(" at line ") {
@@ -62,8 +62,8 @@ fn without_position(error: &serde_yaml::Error) -> String {
     }
 }
 
-/// Rewrites a message of serde: keys become part of the place, values disappear, and the mend is named. What it does not know, it
-/// does not show: it could be a value.
+/// Rewrites a message of serde: moves keys into the place, removes values and adds the fix. It shows no part of an unknown message,
+/// because that could be a value.
 fn plain(message: &str) -> String {
     if let Some((place, text)) = problem::own(message) {
         return format!("{place}{text}");
@@ -73,9 +73,9 @@ fn plain(message: &str) -> String {
 
 fn known(message: &str) -> Option<String> {
     if let Some((place, rest)) = message.split_once("unknown field `") {
-        // Of the key itself, only the last such words are no part.
+        // A key can contain these words too; only the last ones end it.
         let (key, expected) = rest.rsplit_once("`, expected ")?;
-        // What is no word can be a value that lost its colon, `password:hunter2`.
+        // Anything but a word can be a key and its value without a space between, `password:hunter2`.
         let word = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let place = if word { under(place, key) } else { place.trim_end_matches(": ").to_owned() };
         let place = if place.is_empty() { place } else { format!("{place}: ") };
@@ -85,29 +85,29 @@ fn known(message: &str) -> Option<String> {
         return Some(format!("{}: is missing; add it", under(place, key)));
     }
     if let Some((place, key)) = around(message, "duplicate field `", "`") {
-        return Some(format!("{}: stands there twice; drop one", under(place, key)));
+        return Some(format!("{}: appears twice; drop one", under(place, key)));
     }
     if let Some((place, rest)) = message.split_once("unknown variant `") {
         return Some(format!("{place}unknown name; expected {}", rest.rsplit_once("`, expected ")?.1));
     }
     if message == "repetition limit exceeded" {
-        return Some("the aliases stand for too much; write less of it as an alias".to_owned());
+        return Some("the aliases expand to too much; use fewer aliases".to_owned());
     }
-    let (place, found) = ["invalid type: ", "invalid value: "].iter().find_map(|kind| message.split_once(kind))?;
-    // What was expected never holds a value, so the last such words end the quotation.
+    let (place, found) = ["invalid type: ", "invalid value: "].iter().find_map(|begins| message.split_once(begins))?;
+    // The expectation holds no value, so the last such words end the quotation.
     let (found, expected) = found.rsplit_once(", expected ")?;
     Some(match expected {
         "map with a single key" => format!("{place}must name exactly one provider; give each its own source"),
         "newtype variant" => format!("{place}is a name without settings; write {{NAME: SETTINGS}}"),
-        // What a text is asked for as.
-        "a YAML tag starting with '!'" => format!("{place}found {}, expected a text", sort(found)),
-        _ => format!("{place}found {}, expected {expected}", sort(found)),
+        // problem::text asks for an enum.
+        "a YAML tag starting with '!'" => format!("{place}found {}, expected a text", kind(found)),
+        _ => format!("{place}found {}, expected {expected}", kind(found)),
     })
 }
 
-/// The sort of a value, in words of this program alone.
-fn sort(found: &str) -> &'static str {
-    let sorts = [
+/// The kind of a value, in this program's own words.
+fn kind(found: &str) -> &'static str {
+    let kinds = [
         ("unit value", "nothing"),
         ("boolean", "boolean"),
         ("integer", "integer"),
@@ -116,7 +116,7 @@ fn sort(found: &str) -> &'static str {
         ("sequence", "sequence"),
         ("map", "map"),
     ];
-    sorts.iter().find(|(begins, _)| found.starts_with(begins)).map_or("something else", |(_, sort)| sort)
+    kinds.iter().find(|(begins, _)| found.starts_with(begins)).map_or("something else", |(_, kind)| kind)
 }
 
 /// Splits `before OPEN inner CLOSE` at the end of a message.
@@ -138,7 +138,7 @@ mod tests {
     const UNKNOWN: &str = "is not understood; compare it with the example configuration";
 
     #[test]
-    fn values_disappear_and_keys_stay() {
+    fn values_are_removed_and_keys_stay() {
         let cases = [
             (
                 "a.b: unknown field `pasword`, expected one of `login`, `password`",
@@ -147,7 +147,7 @@ mod tests {
             ("a.b: unknown field `password:hunter2`, expected `x`", "a.b: unknown key; expected `x`"),
             ("unknown field `Hunter 2`, expected `x`", "unknown key; expected `x`"),
             ("missing field `sources`", "sources: is missing; add it"),
-            ("a: duplicate field `x`", "a.x: stands there twice; drop one"),
+            ("a: duplicate field `x`", "a.x: appears twice; drop one"),
             ("a: invalid type: string \"hunter2, expected x\", expected a map", "a: found string, expected a map"),
             ("a: invalid type: integer `12345`, expected a map", "a: found integer, expected a map"),
             ("a: invalid type: unit value, expected a map", "a: found nothing, expected a map"),

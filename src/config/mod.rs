@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 pub(crate) use scalar::UniqueMap;
 
-/// The largest configuration that is read, in bytes: enough for the sources of many processes.
+/// Largest configuration file, in bytes: enough for the sources of many processes.
 const FILE_LIMIT: u64 = 32 * 1024 * 1024;
 
 /// Between two polls of a source, unless configured.
@@ -118,7 +118,8 @@ fn others_can_read(path: &Path) -> bool {
 
 fn check(path: &Path, file: schema::File, names: &[String]) -> Result<Config, Problem> {
     let defaults = file.defaults.unwrap_or_default();
-    let (mut sources, mut all) = (Vec::new(), Vec::new());
+    let mut sources = Vec::new();
+    let mut all = Vec::new();
     let mut taken = HashSet::new();
     for (i, entry) in file.sources.into_iter().enumerate() {
         let place = format!("sources[{i}]");
@@ -204,7 +205,7 @@ fn named(
         let own = thresholds(&place, &entry)?;
         in_order(&place, own.or(all))?;
         if thresholds_of.insert(Label::new(&name), own).is_some() {
-            return Err(Problem::at(place, "stands there twice but for white space; drop one"));
+            return Err(Problem::at(place, "appears twice if white space is ignored; drop one"));
         }
     }
     Ok(thresholds_of)

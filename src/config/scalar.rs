@@ -1,4 +1,4 @@
-//! Single values of the file, each checked where it stands, so that the message has its line and column.
+//! Single values of the file, each checked while it is parsed, so that the message has its line and column.
 
 use crate::problem;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -7,7 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-/// Long enough for every schedule, short enough to be added to a clock.
+/// Maximum of a duration: a year, which can be added to any clock.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The name of a source.
@@ -61,12 +61,12 @@ fn parse_duration(text: &str) -> Result<Duration, &'static str> {
     if duration > LONGEST { Err("too long; write 366d or less") } else { Ok(duration) }
 }
 
-/// A duration as it would be written in the file.
+/// A duration in the notation of the file.
 pub(super) fn show(duration: Duration) -> impl fmt::Display {
     humantime::format_duration(duration)
 }
 
-/// The figure of a threshold: finite.
+/// The value of a threshold. It is finite.
 pub(super) struct Level(pub f64);
 
 impl<'de> Deserialize<'de> for Level {
@@ -109,7 +109,7 @@ impl Visitor<'_> for LevelVisitor {
     }
 }
 
-/// A map whose keys the user chooses; a key that stands twice is an error, where the parser would keep the last.
+/// A map whose keys the user chooses. A duplicate key is an error; the parser alone would keep the last.
 pub(crate) struct UniqueMap<V>(pub(crate) BTreeMap<String, V>);
 
 impl<V> Default for UniqueMap<V> {

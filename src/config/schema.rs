@@ -1,4 +1,4 @@
-//! What the YAML file may look like, key by key. It does no I/O.
+//! The schema of the YAML file, key by key. It does no I/O.
 
 use super::scalar::{Interval, Level, MaxAge, Name, Timeout, UniqueMap};
 use crate::problem;
@@ -15,7 +15,8 @@ pub(super) struct File {
     pub sources: Vec<Source>,
 }
 
-/// A list, which may be empty. The parser would take nothing for an empty one, and a file that was cut off for one that polls nothing.
+/// A list, which may be empty. The parser alone would read null as an empty list, and so accept a truncated file as one that polls
+/// nothing.
 fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Source>, D::Error> {
     Option::deserialize(deserializer)?.ok_or_else(|| problem::error("sources: is missing; add some, or write [] for none"))
 }

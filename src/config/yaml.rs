@@ -1,4 +1,4 @@
-//! Strict YAML for every file of the program: from bytes to types, or to one line with the place and the mend.
+//! Strict YAML for every file of the program: from bytes to types, or to one line with the place and the fix.
 
 use super::ConfigError;
 use crate::problem::error;
@@ -7,15 +7,15 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Err
 use std::fmt;
 use std::path::Path;
 
-/// How deep maps and lists may lie in each other: several times what any file of the program needs.
+/// Maximum nesting of maps and lists: several times what any file of the program needs.
 const DEPTH: usize = 32;
-/// How many brackets may be open at a time, in whatever part of the text.
+/// Maximum number of open brackets, anywhere in the text.
 const BRACKETS: usize = 1000;
-const TOO_DEEP: &str = "is nested too deep; write it flatter";
-/// How many bytes of text a document may hold once its aliases are written out.
+const TOO_DEEP: &str = "is nested too deeply; flatten it";
+/// Maximum size of a document with its aliases expanded, in bytes of text.
 const SIZE: usize = 32 * 1024 * 1024;
 
-/// Reads a whole file as one value; `path` stands in messages.
+/// Parses a whole file as one value; `path` names it in messages.
 ///
 /// # Errors
 /// The first problem, without the value that is wrong.
@@ -30,8 +30,8 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T,
     serde_yaml::from_str(text).map_err(of_yaml)
 }
 
-/// Whether more brackets are open than the parser can take: its time grows with their square. Those in texts and comments count as
-/// well, which makes no difference below this number.
+/// Whether more brackets are open than [`BRACKETS`]: the parser takes time that is quadratic in them. Brackets in texts and comments
+/// count too, which does no harm at this limit.
 fn too_many_open(text: &str) -> bool {
     let mut open = 0_usize;
     text.bytes().any(|byte| {
@@ -44,8 +44,7 @@ fn too_many_open(text: &str) -> bool {
     })
 }
 
-/// Walks through a document and refuses what the types would not notice: aliases that grow without bound, keys that are missing, tags
-/// that promise to be more than a text.
+/// Visits a document and refuses what the types would accept: aliases that expand without bound, null keys, and tags.
 struct Sound<'a> {
     depth: usize,
     left: &'a mut usize,
@@ -54,7 +53,7 @@ struct Sound<'a> {
 impl Sound<'_> {
     fn spend<E: Error>(&mut self, bytes: usize) -> Result<(), E> {
         let left = self.left.checked_sub(bytes.saturating_add(1));
-        *self.left = left.ok_or_else(|| error("the aliases stand for more than 32 MiB; write less of it as an alias"))?;
+        *self.left = left.ok_or_else(|| error("the aliases expand to more than 32 MiB; use fewer aliases"))?;
         Ok(())
     }
 
@@ -120,7 +119,7 @@ impl<'de> Visitor<'de> for Sound<'_> {
     }
 }
 
-/// The key of a map: a text, or what can be taken as it is written.
+/// The key of a map: a text, or a scalar that counts as the text it is written as.
 struct Key<'a>(Sound<'a>);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {

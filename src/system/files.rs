@@ -1,21 +1,20 @@
-//! Reading files that a user names. Anything can be behind a path: a device without an end, a pipe that nobody fills, a text in the
-//! encoding of another system.
+//! Bounded reads of files that a user names. A path can lead to anything: an endless device, a pipe without a writer, text in another
+//! encoding.
 //!
-//! Every file that this program reads whole is read here, with a bound. Reading can block for as long as the disk or the writer of
-//! a pipe likes.
+//! All whole-file reads of the program are here. A read blocks until the disk or the writer of a pipe answers.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What UTF-8 files of some systems begin with.
+/// The first character of UTF-8 files on some systems.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Reads a file, a pipe or a device to its end.
 ///
 /// # Errors
-/// As the system says, or [`ErrorKind::FileTooLarge`] where there are more than `limit` bytes.
+/// The system's error, or [`ErrorKind::FileTooLarge`] for more than `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     bounded(&File::open(path)?, limit)
 }
@@ -58,10 +57,10 @@ pub enum NoText {
     Nul(usize),
 }
 
-/// Bytes as text, without the byte-order mark at their head.
+/// Bytes as text, without a leading byte-order mark.
 ///
 /// # Errors
-/// Why they are no text, without any of it.
+/// Why they are not text. Nothing of the bytes is quoted.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, NoText> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.starts_with(&[0, 0, 0xfe, 0xff]) {
         return Err(NoText::Utf16);
@@ -73,7 +72,7 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, NoText> {
     }
 }
 
-/// Bytes without the byte-order mark at their head.
+/// Bytes without a leading byte-order mark.
 pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(bytes)
 }
@@ -95,18 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_refused() {
-        let told = |result: io::Result<Vec<u8>>| result.expect_err("refused").to_string();
-        assert_eq!(told(read(Path::new("/dev/zero"), 1024)), "it is over 1 KiB");
-        assert_eq!(told(read(Path::new("/dev/zero"), 2 * 1024 * 1024)), "it is over 2 MiB");
+    fn an_endless_file_is_refused() {
+        let error = |result: io::Result<Vec<u8>>| result.expect_err("refused").to_string();
+        assert_eq!(error(read(Path::new("/dev/zero"), 1024)), "it is over 1 KiB");
+        assert_eq!(error(read(Path::new("/dev/zero"), 2 * 1024 * 1024)), "it is over 2 MiB");
         assert_eq!(read(Path::new("/dev/null"), 0).expect("empty"), b"");
         for special in ["/dev/zero", "/dev/null", "/"] {
-            assert_eq!(told(read_regular(Path::new(special), 1024)), "it is not a regular file", "{special}");
+            assert_eq!(error(read_regular(Path::new(special), 1024)), "it is not a regular file", "{special}");
         }
     }
 
     #[test]
-    fn a_pipe_is_read_to_its_end_and_never_waited_for_where_a_file_must_be() {
+    fn a_pipe_is_read_to_its_end_unless_a_regular_file_is_required() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).expect("a pipe");

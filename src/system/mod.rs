@@ -1,5 +1,4 @@
-//! What the program asks of the system in a bounded way: files that are read, standard error,
-//! and blocking work that can hang.
+//! Bounded use of the system: file reads, standard error, and blocking work that can hang.
 
 pub(crate) mod files;
 pub mod lane;

@@ -1,7 +1,7 @@
-//! Standard error, written by a thread of its own, so that nothing waits for whoever reads it.
+//! Standard error, written by a dedicated thread, so that a slow reader blocks nothing else.
 //!
-//! Lines go into a bounded queue. Those that come while it is full are dropped and counted, and a line in their place says how many
-//! they were. It is our own queue because that of `tracing-appender` leaves no such line and has no bound in bytes.
+//! Lines go into a bounded queue. Lines that arrive while it is full are dropped and counted, and one line in their place states the
+//! count. The queue is our own because that of `tracing-appender` writes no such line and has no bound in bytes.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,19 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many bytes wait for the reader: some thousands of lines.
+/// Capacity of the queue in bytes: some thousands of lines.
 const CAPACITY: usize = 1024 * 1024;
-/// How long the end of the program waits for the reader, and a command for room in the queue.
+/// How long the program waits for the reader when it exits, and a command for room in the queue.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 static QUEUE: Queue = Queue::new(CAPACITY);
 
 thread_local! {
-    /// What the thread that writes has to say itself; none in all other threads.
+    /// Log lines of the writing thread itself; `None` in all other threads.
     static NOTICE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// What a log line is written to: each write is one line.
+/// The writer of log lines: each write is one line.
 pub struct Line;
 
 impl Write for Line {
@@ -39,35 +39,35 @@ impl Write for Line {
     }
 }
 
-/// Writes a line, or drops it where nobody reads.
+/// Queues a line, or drops it if the queue is full.
 pub fn write(line: Vec<u8>) {
     start();
     QUEUE.push(line, false);
 }
 
-/// Writes the last line of the program, which is never dropped for want of room.
+/// Queues the last line of the program, even if the queue is full.
 pub fn write_last(line: Vec<u8>) {
     start();
     QUEUE.push(line, true);
 }
 
-/// From now on a full queue is waited for, as long as somebody reads at all: what a command says is part of its result.
+/// From now on, waits for room in a full queue while the reader makes progress: the log of a command is part of its result.
 pub fn wait_for_room() {
     QUEUE.lock().waits = true;
 }
 
-/// Waits until all is written, but for somebody who does not read only [`PATIENCE`].
+/// Waits until the queue is written, or for [`PATIENCE`] if the reader makes no progress.
 pub fn flush() {
     QUEUE.flush(PATIENCE);
 }
 
-/// Lines that were dropped so far.
+/// Lines dropped since the start.
 #[must_use]
 pub fn dropped() -> u64 {
     QUEUE.dropped.load(Ordering::Relaxed)
 }
 
-/// Starts the thread with the first line: before that, a process without threads can still change its environment.
+/// Starts the thread with the first line. Before that, the process has a single thread and can change its environment.
 fn start() {
     let mut state = QUEUE.lock();
     if state.thread == Thread::None {
@@ -76,7 +76,7 @@ fn start() {
     }
 }
 
-/// Lines on their way.
+/// The queue between loggers and the writing thread.
 struct Queue {
     state: Mutex<State>,
     changed: Condvar,
@@ -86,17 +86,17 @@ struct Queue {
 
 struct State {
     entries: VecDeque<Entry>,
-    /// Of the lines in the queue.
+    /// Total of the lines in the queue.
     bytes: usize,
     thread: Thread,
-    /// Entries that were taken from the queue, and those of them that were written.
+    /// Entries taken from the queue so far, and how many of them are written.
     taken: u64,
     written: u64,
     /// Whether the last line found no room.
     dropping: bool,
-    /// Whether those who write wait for room.
+    /// Whether loggers wait for room.
     waits: bool,
-    /// Somebody has waited for room in vain, and nothing has been written since.
+    /// A logger has timed out waiting for room, and nothing has been written since.
     stuck: bool,
 }
 
@@ -104,13 +104,13 @@ struct State {
 enum Thread {
     None,
     Runs,
-    /// The system has none to give. Lines are then written where they come up.
+    /// The system refused to create one. Loggers then write their lines themselves.
     Impossible,
 }
 
 enum Entry {
     Line(Vec<u8>),
-    /// So many lines were dropped here.
+    /// This many lines were dropped here.
     Gap(u64),
 }
 
@@ -136,7 +136,7 @@ impl Queue {
             let _ = write_all(&line);
             return;
         }
-        // Once lines are dropped, half of the queue is emptied first: gaps that follow each other closely would fill it.
+        // After a drop, wait until the queue is half empty: otherwise gaps that follow each other closely would fill it.
         let most = |state: &State| if state.dropping { self.capacity / 2 } else { self.capacity };
         let room = |state: &State| always || state.bytes.saturating_add(line.len()) <= most(state);
         if state.waits && !room(&state) && !state.stuck {
@@ -157,7 +157,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Writes what comes, for ever.
+    /// Writes entries as they come. It never returns.
     fn run(&self, write: impl Fn(&[u8]) -> io::Result<()>, notice: impl Fn(u64) -> Vec<u8>) {
         let mut missing = 0;
         loop {
@@ -203,15 +203,15 @@ impl Queue {
         }
     }
 
-    /// Waits until it is so, but not for long. Where lines are waited for, each one that is written begins the time anew.
+    /// Waits until the condition holds or `patience` is over. If loggers wait for room, each written line restarts the time.
     fn wait<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
         patience: Duration,
-        is_so: impl Fn(&State) -> bool,
+        condition: impl Fn(&State) -> bool,
     ) -> MutexGuard<'a, State> {
         let (mut deadline, mut written) = (Instant::now() + patience, state.written);
-        while !is_so(&state) {
+        while !condition(&state) {
             if state.waits && state.written > written {
                 (deadline, written) = (Instant::now() + patience, state.written);
             }
@@ -229,7 +229,7 @@ impl Queue {
     }
 }
 
-/// The line that says how many lines are missing, in the form of the others.
+/// The line that states how many lines are missing, in the log's format.
 fn notice(lines: u64) -> Vec<u8> {
     NOTICE.set(Some(Vec::new()));
     let text = "log lines were dropped: nobody read them in time";
@@ -241,7 +241,7 @@ fn notice(lines: u64) -> Vec<u8> {
     NOTICE.take().unwrap_or_default()
 }
 
-/// Writes it all, however long that takes.
+/// Writes all bytes. It blocks until the reader takes them.
 fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     let mut stderr = io::stderr();
     while !bytes.is_empty() {
@@ -249,7 +249,7 @@ fn write_all(mut bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Whoever shares the pipe or the terminal can have switched it to not blocking.
+            // Another process that shares the pipe or the terminal can have made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => writable(&stderr)?,
             Err(error) => return Err(error),
         }
@@ -271,11 +271,11 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    fn told(lines: u64) -> Vec<u8> {
+    fn missing(lines: u64) -> Vec<u8> {
         format!("{lines} missing").into_bytes()
     }
 
-    /// A queue of so many bytes, and what its thread writes: each line waits until it is received.
+    /// A queue of this capacity, and what its thread writes: each write blocks until the line is received.
     fn queue(capacity: usize) -> (Arc<Queue>, Receiver<String>) {
         let queue = Arc::new(Queue::new(capacity));
         queue.lock().thread = Thread::Runs;
@@ -283,11 +283,11 @@ mod tests {
         let write =
             move |line: &[u8]| read.send(String::from_utf8_lossy(line).into_owned()).map_err(|_| ErrorKind::BrokenPipe.into());
         let running = queue.clone();
-        std::thread::spawn(move || running.run(write, told));
+        std::thread::spawn(move || running.run(write, missing));
         (queue, written)
     }
 
-    /// Pushes a line and waits until the thread is at it.
+    /// Pushes a line and waits until the thread writes it.
     fn push_first(queue: &Queue, line: &str) {
         queue.push(line.into(), true);
         let state = queue.lock();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_counted_where_it_is_missing() {
+    fn dropped_lines_are_counted_in_their_place() {
         let (queue, written) = queue(4);
         push_first(&queue, "first");
         for line in ["a", "bbb", "cc", "d", "e", "f"] {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_waits_for_a_reader_but_not_for_ever() {
+    fn a_flush_waits_for_a_reader_for_a_bounded_time() {
         let (queue, written) = queue(3);
         push_first(&queue, "stuck");
         queue.flush(Duration::from_millis(1));
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_waits_for_room_while_somebody_reads() {
+    fn a_command_waits_for_room_while_the_reader_makes_progress() {
         let (queue, written) = queue(3);
         queue.lock().waits = true;
         let lines: Vec<String> = (0..100).map(|n| format!("{n}")).collect();
@@ -334,7 +334,7 @@ mod tests {
             queue.push(line.clone().into(), false);
         }
         assert_eq!(reading.join().expect("no panic"), lines);
-        // The reader is gone, and so are lines that it would have read; nobody waits for room twice.
+        // Without a reader, only the first line waits for room.
         queue.flush(Duration::from_secs(30));
         for _ in 0..100 {
             queue.push(b"abc".to_vec(), false);

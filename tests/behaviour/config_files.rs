@@ -27,7 +27,7 @@ fn whole_files() -> Vec<(String, &'static str)> {
         ("- a\n".to_owned(), "f.yaml:1:1: found sequence, expected a map with the key sources"),
         ("defaults: {interval: 5m}\n".to_owned(), "f.yaml:1:1: sources: is missing; add it"),
         (format!("source: []\n{good}"), "f.yaml:1:1: source: unknown key; expected `defaults` or `sources`"),
-        (format!("{good}sources: []\n"), "f.yaml:1:1: sources: stands there twice; drop one"),
+        (format!("{good}sources: []\n"), "f.yaml:1:1: sources: appears twice; drop one"),
         (
             format!("defaults: {{intervall: 5m}}\n{good}"),
             "f.yaml:1:12: defaults.intervall: unknown key; expected one of `interval`, `timeout`, `max_age`, `proxy`, `ca_file`",
@@ -45,7 +45,7 @@ fn whole_files() -> Vec<(String, &'static str)> {
             "sources: []\n---\nsources: []\n".to_owned(),
             "f.yaml: deserializing from YAML containing more than one document is not supported; fix the YAML there: look for a wrong indentation, a tab or a missing quote",
         ),
-        (good.replace("- name", "- name: b\n    name"), "f.yaml:2:5: sources[0].name: stands there twice; drop one"),
+        (good.replace("- name", "- name: b\n    name"), "f.yaml:2:5: sources[0].name: appears twice; drop one"),
         (
             good.replace("name: a", "name: a b"),
             "f.yaml:2:11: sources[0].name: not a source name; use 1 to 64 of a-z A-Z 0-9 _ . -",
@@ -199,14 +199,14 @@ fn keys() -> Vec<(&'static str, &'static str)> {
             "low: {amount: {warning: 500}, accounts: {A: {critical: 600}}}",
             "f.yaml: sources[0].low.accounts.A: critical 600 is above warning 500; a critical balance is the lower one",
         ),
-        ("low: {areas: {A: {warning: 1}, A: {warning: 2}}}", "f.yaml:4:18: sources[0].low.areas.A: stands there twice; drop one"),
+        ("low: {areas: {A: {warning: 1}, A: {warning: 2}}}", "f.yaml:4:18: sources[0].low.areas.A: appears twice; drop one"),
         (
             "low: {accounts: {A: {warning: 1}, \"A \": {warning: 2}}}",
-            "f.yaml: sources[0].low.accounts.A : stands there twice but for white space; drop one",
+            "f.yaml: sources[0].low.accounts.A : appears twice if white space is ignored; drop one",
         ),
         (
             "low: {accounts: {A: {warning: 1, warning: 1}}}",
-            "f.yaml:4:25: sources[0].low.accounts.A.warning: stands there twice; drop one",
+            "f.yaml:4:25: sources[0].low.accounts.A.warning: appears twice; drop one",
         ),
     ]
 }
@@ -410,20 +410,20 @@ fn aliases_are_bounded_and_so_is_depth() {
         ('b'..='k').zip('a'..).map(|(this, before)| format!("{this}: &{this} [{}]\n", vec![format!("*{before}"); 9].join(", ")));
     let laughs = laughs.collect::<Vec<_>>().concat();
     let laughs = error_of(&format!("a: &a [ha, ha]\n{laughs}sources: []\n"));
-    assert_eq!(laughs.as_deref(), Some("f.yaml: the aliases stand for too much; write less of it as an alias"));
+    assert_eq!(laughs.as_deref(), Some("f.yaml: the aliases expand to too much; use fewer aliases"));
     let long = format!("sources:\n- name: &long {}\n  accounts: [{}]\n", "x".repeat(1024 * 1024), vec!["*long"; 1024].join(", "));
     let long = error_of(&long).expect("refused");
-    assert!(long.ends_with(": the aliases stand for more than 32 MiB; write less of it as an alias"), "{long}");
+    assert!(long.ends_with(": the aliases expand to more than 32 MiB; use fewer aliases"), "{long}");
     let itself = error_of("a: &a [*a]\nsources: []\n").expect("refused");
-    assert!(itself.ends_with("]: is nested too deep; write it flatter"), "{itself}");
+    assert!(itself.ends_with("]: is nested too deeply; flatten it"), "{itself}");
 
     // With the stack size of a lane's thread. A debug build needs more stack than a release build.
     let deep = move || error_of(&format!("sources: {}{}\n", "[".repeat(1000), "]".repeat(1000)));
     let deep = std::thread::Builder::new().stack_size(256 * 1024).spawn(deep).expect("a thread").join().expect("no panic");
-    assert!(deep.is_some_and(|line| line.ends_with("]: is nested too deep; write it flatter")));
+    assert!(deep.is_some_and(|line| line.ends_with("]: is nested too deeply; flatten it")));
 
     let brackets = error_of(&format!("sources: {}\n", "[".repeat(1_000_000)));
-    assert_eq!(brackets.as_deref(), Some("f.yaml: is nested too deep; write it flatter"), "before the parser sees it");
+    assert_eq!(brackets.as_deref(), Some("f.yaml: is nested too deeply; flatten it"), "before the parser sees it");
 
     let alias = "x: &p {mysmpp: {token: x}}\nsources: [{name: a, provider: *p}]\n";
     assert_eq!(error_of(alias).as_deref(), Some("f.yaml:1:1: x: unknown key; expected `defaults` or `sources`"));

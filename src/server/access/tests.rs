@@ -164,7 +164,7 @@ fn certificates_and_keys_that_cannot_be_used_are_refused() {
             "web.yml: tls_server_config.cert_file: cannot read .: it is not a regular file; create it or correct the path",
         ),
         (tls("cert: hunter2"), "web.yml: tls_server_config.cert: is set together with cert_file; remove one of them"),
-        (tls("cert_file: good.crt"), "web.yml:2:3: tls_server_config.cert_file: stands there twice; drop one"),
+        (tls("cert_file: good.crt"), "web.yml:2:3: tls_server_config.cert_file: appears twice; drop one"),
         (
             tls("cert_path: good.crt"),
             "web.yml:4:3: tls_server_config.cert_path: unknown key; expected one of `cert`, `key`, `client_ca`, `cert_file`, `key_file`, `client_ca_file`, `client_auth_type`, `client_allowed_sans`, `min_version`, `max_version`, `cipher_suites`, `prefer_server_cipher_suites`, `curve_preferences`",
@@ -237,7 +237,7 @@ fn bad_users_and_headers_are_refused() {
         ),
         (
             format!("basic_auth_users: {{alice: {HASH}, alice: {HASH}}}"),
-            "web.yml:1:19: basic_auth_users.alice: stands there twice; drop one",
+            "web.yml:1:19: basic_auth_users.alice: appears twice; drop one",
         ),
         (
             format!("basic_auth_users: {{\"a:b\": {HASH}}}"),
