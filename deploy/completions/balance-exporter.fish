@@ -25,90 +25,90 @@ function __fish_balance_exporter_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l config.file -d 'The configuration file' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.telemetry-path -d 'Where the metrics are' -r
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l config.file -d 'Configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.telemetry-path -d 'Path of the metrics' -r
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l storage.path -d 'Directory to persist state in; without it, state is lost on exit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.level -d 'Minimum level of log messages' -r -f -a "error\t'Why the program exits'
 warn\t'What a person should look into'
 info\t'What changed'
 debug\t'Each poll'
 trace\t'Each connection'"
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
-json\t'One JSON object a line'"
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.enable-lifecycle -d 'Allow POST /-/reload'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l log.format -d 'Format of log messages' -r -f -a "text\t'For people'
+json\t'One JSON object per line'"
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.systemd-socket -d 'Use listening sockets from systemd instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s V -l version -d 'Print version'
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "check" -d 'Validate the configuration, the web configuration and the credentials\' presence; poll nothing'
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "poll" -d 'Poll once and print what was found; no server'
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "healthcheck" -d 'Ask the daemon that runs at the first --web.listen-address whether it is healthy; for containers'
-complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "demo" -d 'Run the daemon against built-in stand-in providers on loopback; needs no file and no account'
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l config.file -d 'The configuration file' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.telemetry-path -d 'Where the metrics are' -r
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "check" -d 'Check the configuration, the web configuration and that all credentials exist; poll nothing'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "poll" -d 'Poll once and print the readings; start no server'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "healthcheck" -d 'Check that the daemon at the first --web.listen-address is healthy; for containers'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "demo" -d 'Run the daemon against built-in simulated providers on loopback; needs no file and no account'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l config.file -d 'Configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.telemetry-path -d 'Path of the metrics' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l storage.path -d 'Directory to persist state in; without it, state is lost on exit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.level -d 'Minimum level of log messages' -r -f -a "error\t'Why the program exits'
 warn\t'What a person should look into'
 info\t'What changed'
 debug\t'Each poll'
 trace\t'Each connection'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
-json\t'One JSON object a line'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.enable-lifecycle -d 'Allow POST /-/reload'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l log.format -d 'Format of log messages' -r -f -a "text\t'For people'
+json\t'One JSON object per line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.systemd-socket -d 'Use listening sockets from systemd instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -s V -l version -d 'Print version'
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l output -d 'What to print' -r -f -a "table\t'For people'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l output -d 'Output format' -r -f -a "table\t'For people'
 json\t'For programs'
-metrics\t'As `/metrics` would show it'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l config.file -d 'The configuration file' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.telemetry-path -d 'Where the metrics are' -r
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+metrics\t'Prometheus text format, as on `/metrics`'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l config.file -d 'Configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.telemetry-path -d 'Path of the metrics' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l storage.path -d 'Directory to persist state in; without it, state is lost on exit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.level -d 'Minimum level of log messages' -r -f -a "error\t'Why the program exits'
 warn\t'What a person should look into'
 info\t'What changed'
 debug\t'Each poll'
 trace\t'Each connection'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
-json\t'One JSON object a line'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.enable-lifecycle -d 'Allow POST /-/reload'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.format -d 'Format of log messages' -r -f -a "text\t'For people'
+json\t'One JSON object per line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.systemd-socket -d 'Use listening sockets from systemd instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s V -l version -d 'Print version'
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.file -d 'The configuration file' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'Where the metrics are' -r
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.file -d 'Configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'Path of the metrics' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l storage.path -d 'Directory to persist state in; without it, state is lost on exit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.level -d 'Minimum level of log messages' -r -f -a "error\t'Why the program exits'
 warn\t'What a person should look into'
 info\t'What changed'
 debug\t'Each poll'
 trace\t'Each connection'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
-json\t'One JSON object a line'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.enable-lifecycle -d 'Allow POST /-/reload'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l log.format -d 'Format of log messages' -r -f -a "text\t'For people'
+json\t'One JSON object per line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.systemd-socket -d 'Use listening sockets from systemd instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s V -l version -d 'Print version'
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l config.file -d 'The configuration file' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.listen-address -d 'Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.config.file -d 'TLS, users and headers, in the format that Prometheus exporters share' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.telemetry-path -d 'Where the metrics are' -r
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l storage.path -d 'Keep state in this directory; without it, state is in memory' -r -F
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.level -d 'What is logged' -r -f -a "error\t'What ends the program'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l config.file -d 'Configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.telemetry-path -d 'Path of the metrics' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l storage.path -d 'Directory to persist state in; without it, state is lost on exit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.level -d 'Minimum level of log messages' -r -f -a "error\t'Why the program exits'
 warn\t'What a person should look into'
 info\t'What changed'
 debug\t'Each poll'
 trace\t'Each connection'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.format -d 'How it is logged' -r -f -a "text\t'For people'
-json\t'One JSON object a line'"
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.systemd-socket -d 'Take the listening sockets from systemd, instead of --web.listen-address'
-complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.enable-lifecycle -d 'Allow POST /-/reload'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l log.format -d 'Format of log messages' -r -f -a "text\t'For people'
+json\t'One JSON object per line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.systemd-socket -d 'Use listening sockets from systemd instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -s V -l version -d 'Print version'

@@ -1,4 +1,4 @@
-//! `check`: checks everything that a start checks, without starting.
+//! `check`: everything that the daemon checks when it starts, without starting it.
 
 use super::{Failed, assemble, print};
 use crate::commands::cli::Options;

@@ -1,51 +1,51 @@
-//! The command line, as text becomes types.
+//! The command line: options and commands, parsed and checked.
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Where the daemon listens unless told otherwise.
+/// Default of `--web.listen-address`.
 pub const DEFAULT_LISTEN_ADDRESS: &str = "127.0.0.1:10120";
 
 /// Polls prepaid services for their balances and serves them to Prometheus.
 #[derive(Debug, Parser)]
 #[command(name = "balance-exporter", version, about, disable_help_subcommand = true, propagate_version = true)]
 pub struct Cli {
-    /// What holds for every command.
+    /// Options of every command.
     #[command(flatten)]
     pub options: Options,
-    /// Without a command, runs the daemon.
+    /// Absent to run the daemon.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// Options of every command; they may stand before or after it.
+/// Options of every command, allowed before or after it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The configuration file
+    /// Configuration file
     #[arg(long = "config.file", value_name = "PATH", default_value = "exporter.yaml", global = true)]
     pub config_file: PathBuf,
-    /// Where to listen: HOST:PORT, [IPv6]:PORT or :PORT; repeatable
+    /// Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = DEFAULT_LISTEN_ADDRESS, global = true, value_parser = listen_address)]
     pub listen_addresses: Vec<String>,
-    /// Take the listening sockets from systemd, instead of --web.listen-address
+    /// Use listening sockets from systemd instead of --web.listen-address
     #[arg(long = "web.systemd-socket", global = true)]
     pub systemd_socket: bool,
-    /// TLS, users and headers, in the format that Prometheus exporters share
+    /// Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit
     #[arg(long = "web.config.file", value_name = "PATH", global = true)]
     pub web_config_file: Option<PathBuf>,
-    /// Where the metrics are
+    /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,
-    /// Allow POST /-/reload
+    /// Enable POST /-/reload
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
-    /// Keep state in this directory; without it, state is in memory
+    /// Directory to persist state in; without it, state is lost on exit
     #[arg(long = "storage.path", value_name = "DIR", global = true)]
     pub storage_path: Option<PathBuf>,
-    /// What is logged
+    /// Minimum level of log messages
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true, ignore_case = true)]
     pub log_level: LogLevel,
-    /// How it is logged
+    /// Format of log messages
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "text", global = true, ignore_case = true)]
     pub log_format: LogFormat,
 }
@@ -53,38 +53,38 @@ pub struct Options {
 /// What to do instead of running the daemon.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Validate the configuration, the web configuration and the credentials' presence; poll nothing
+    /// Check the configuration, the web configuration and that all credentials exist; poll nothing
     Check,
-    /// Poll once and print what was found; no server
+    /// Poll once and print the readings; start no server
     Poll {
-        /// The sources to poll; all unless named
+        /// Sources to poll; all if none is named
         #[arg(value_name = "SOURCE")]
         sources: Vec<String>,
-        /// What to print
+        /// Output format
         #[arg(long, value_name = "FORMAT", default_value = "table", ignore_case = true)]
         output: Output,
     },
-    /// Ask the daemon that runs at the first --web.listen-address whether it is healthy; for containers
+    /// Check that the daemon at the first --web.listen-address is healthy; for containers
     Healthcheck,
-    /// Run the daemon against built-in stand-in providers on loopback; needs no file and no account
+    /// Run the daemon against built-in simulated providers on loopback; needs no file and no account
     Demo,
 }
 
-/// How `poll` prints.
+/// Output format of `poll`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people.
     Table,
     /// For programs.
     Json,
-    /// As `/metrics` would show it.
+    /// Prometheus text format, as on `/metrics`.
     Metrics,
 }
 
-/// The least important events that are logged.
+/// The minimum level of log messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// What ends the program.
+    /// Why the program exits.
     Error,
     /// What a person should look into.
     Warn,
@@ -96,23 +96,23 @@ pub enum LogLevel {
     Trace,
 }
 
-/// How a log line looks.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What clap has to say about a command line that it does not understand, as one line.
+/// A clap error as one line.
 #[must_use]
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    let told =
+    let lines =
         text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    let told: Vec<_> = told.filter(|line| !line.is_empty()).collect();
-    format!("{}; see --help", told.join("; ").trim_start_matches("error: "))
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    format!("{}; see --help", lines.join("; ").trim_start_matches("error: "))
 }
 
 /// `HOST:PORT`, where a missing host means all addresses of the machine.
@@ -120,7 +120,7 @@ fn listen_address(text: &str) -> Result<String, String> {
     let (host, port) = text.rsplit_once(':').ok_or("no port; write HOST:PORT")?;
     port.parse::<u16>().map_err(|_| "the port is not a number from 0 to 65535".to_owned())?;
     if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
-        return Err("an IPv6 address stands in brackets; write [::1]:10120".to_owned());
+        return Err("an IPv6 address needs brackets; write [::1]:10120".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -130,10 +130,10 @@ fn telemetry_path(text: &str) -> Result<String, &'static str> {
         return Err("not a path; write one such as /metrics");
     }
     if text.starts_with("//") || text.split('/').any(|part| part == "." || part == "..") {
-        return Err("a path that clients take for another; write one such as /metrics");
+        return Err("clients normalize this path; write one such as /metrics");
     }
     if text == "/" || text.starts_with("/-/") {
-        return Err("the path is taken by another page; write one such as /metrics");
+        return Err("another page uses this path; write one such as /metrics");
     }
     Ok(text.to_owned())
 }
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_stand_before_or_after_the_command() {
+    fn options_are_allowed_before_and_after_the_command() {
         for line in [["x", "--config.file", "a.yaml", "check"], ["x", "check", "--config.file", "a.yaml"]] {
             let cli = Cli::try_parse_from(line).expect("a good line");
             assert_eq!(cli.options.config_file, PathBuf::from("a.yaml"), "{line:?}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_telemetry_path_leaves_room_for_the_other_pages() {
+    fn the_telemetry_path_must_not_be_that_of_another_page() {
         assert_eq!(telemetry_path("/a/b").as_deref(), Ok("/a/b"));
         assert_eq!(telemetry_path("/метрики/.x").as_deref(), Ok("/метрики/.x"));
         for bad in ["metrics", "/", "/-/ready", "/a b", "/a?b", "", "/%D0", "//a", "/a/../b", "/.", "/a/.."] {

@@ -1,4 +1,4 @@
-//! Without a command: the daemon.
+//! The daemon, which runs if no command is given.
 
 use super::{Failed, assemble, block_on};
 use crate::commands::cli::Options;
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Reads the sources, at the start and for each reload.
+/// Loads the sources, at the start and for each reload.
 pub(super) type Read = Arc<dyn Fn() -> Result<Vec<Ready>, Failed> + Send + Sync>;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
@@ -31,16 +31,16 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
     block_on(async { serve(Signals::new()?, Arc::new(read), places, options).await })
 }
 
-/// The signals of the daemon. From the moment it exists, none of them kills the process.
+/// The daemon's signals. As long as this exists, none of them kills the process.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// One that comes during the start stays here, and is obeyed once the start is over.
+    /// A signal that arrives during the start stays pending until the start is complete.
     hangup: Signal,
 }
 
 impl Signals {
-    /// Within a runtime, before anything that can hang.
+    /// Call it within a runtime, before anything that can hang.
     pub(super) fn new() -> Result<Self, Failed> {
         let wait_for = |kind| signal(kind).map_err(|error| Failed::System("cannot wait for signals", error));
         let terminate = wait_for(SignalKind::terminate())?;
@@ -48,21 +48,21 @@ impl Signals {
     }
 }
 
-/// Completes when the process is told to end.
-async fn told_to_end(terminate: &mut Signal, interrupt: &mut Signal) {
+/// Completes on the first signal to stop.
+async fn stop_requested(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
 }
 
-/// Starts, says so, and runs the daemon until a signal ends it.
+/// Starts the daemon, logs that, and runs it until a signal stops it.
 pub(super) async fn serve(signals: Signals, read: Read, places: Places, options: &Options) -> Result<(), Failed> {
     let Signals { mut terminate, mut interrupt, hangup } = signals;
     let started = tokio::select! {
         biased;
-        () = told_to_end(&mut terminate, &mut interrupt) => {
-            tracing::info!("stopping before the start is over");
+        () = stop_requested(&mut terminate, &mut interrupt) => {
+            tracing::info!("stopping before the start is complete");
             return Ok(());
         }
         started = Started::of(read.clone(), places, options) => started?,
@@ -85,10 +85,10 @@ pub(super) async fn serve(signals: Signals, read: Read, places: Places, options:
         web: Arc::new(web),
         telemetry_path: options.telemetry_path.clone(),
     };
-    daemon.run(async move { told_to_end(&mut terminate, &mut interrupt).await }).await.map_err(Failed::other)
+    daemon.run(async move { stop_requested(&mut terminate, &mut interrupt).await }).await.map_err(Failed::other)
 }
 
-/// What the start brings.
+/// The outcome of a start.
 struct Started {
     sources: Vec<Ready>,
     web: Web,
@@ -97,7 +97,7 @@ struct Started {
 }
 
 impl Started {
-    /// Reads, opens and listens. All of it can hang, and is then left behind by whoever stops waiting.
+    /// Loads, opens and listens. Each step can hang; a caller that stops waiting abandons it.
     async fn of(read: Read, places: Places, options: &Options) -> Result<Self, Failed> {
         let lane = Lane::new("start", 1);
         let cannot = |error| Failed::other(format!("cannot start: {error}"));
@@ -115,12 +115,12 @@ fn open(directory: &Path) -> Result<(Arc<Storage>, Kept), Failed> {
     Storage::open(directory, Arc::new(Moment::now)).map_err(|InUse| {
         let directory = directory.display();
         Failed::other(format!(
-            "{directory}: another process keeps its state there; stop it, or name another directory with --storage.path"
+            "{directory}: another process uses this directory; stop it, or name another directory with --storage.path"
         ))
     })
 }
 
-/// Has the configuration read again at each hang-up; the daemon logs how it went.
+/// Reloads the configuration on each SIGHUP. The daemon logs the result.
 async fn reload_at(mut hangup: Signal, reloader: Reloader) {
     while hangup.recv().await.is_some() {
         let _ = reloader.reload().await;

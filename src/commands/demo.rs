@@ -1,4 +1,4 @@
-//! `demo`: the ordinary daemon against stand-in providers on loopback, in a world where time runs faster.
+//! `demo`: the ordinary daemon against stand-in providers on loopback, whose balances change in fast motion.
 
 use super::daemon::{self, Signals};
 use super::{Failed, assemble, block_on, print};
@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How much faster the demo's world goes: an hour of it is 30 seconds.
+/// Speed of the simulated world: one hour takes 30 seconds.
 const SPEED: f64 = 120.0;
-/// How often the world moves on.
+/// Interval between updates of the world.
 const STEP: Duration = Duration::from_millis(250);
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
@@ -43,7 +43,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
     })
 }
 
-/// Prints beside the demo, which does not wait for whoever reads it.
+/// Prints in the background: a slow reader of standard output does not delay the demo.
 async fn show(text: String) {
     if let Ok(Err(failed)) = Lane::new("stdout", 1).run(move || print(&text)).await {
         tracing::warn!("{failed}");
@@ -53,7 +53,7 @@ async fn show(text: String) {
 fn sources(text: &str) -> Result<Vec<Ready>, Failed> {
     let mut config = Config::from_text(Path::new("demo.yaml"), text)?;
     for source in &mut config.sources {
-        // A proxy from the environment does not lead to this machine's loopback.
+        // A proxy from the environment cannot reach this machine's loopback.
         source.direct = true;
     }
     assemble(config, &mut Clients::default())
@@ -145,7 +145,7 @@ async fn turn(world: &World) -> Infallible {
     }
 }
 
-/// A balance that falls evenly from `full` to `rest` within so many hours, and is then topped up.
+/// A balance that falls linearly from `full` to `rest` within this many hours, and is then topped up.
 fn falling(hours: f64, full: f64, rest: f64, within: f64) -> f64 {
     let passed = hours.rem_euclid(within) / within;
     cents(full - (full - rest) * passed)
@@ -155,7 +155,7 @@ fn cents(amount: f64) -> f64 {
     (amount * 100.0).round() / 100.0
 }
 
-/// Whether it is the last of every so many hours, in which a provider is out of order.
+/// Whether it is the last hour of each period of `every` hours, during which a provider fails.
 fn failing_hour(hours: f64, every: f64) -> bool {
     hours.rem_euclid(every) >= every - 1.0
 }
@@ -167,7 +167,7 @@ fn books(hours: f64) -> Books {
         currency: "EUR".to_owned(),
         accounts: vec![
             ("ACC0001".to_owned(), "Магазин «Ромашка»".to_owned(), falling(hours, 400.0, 150.0, 5.0)),
-            // Below its threshold within the first minute, for whoever has just started the demo.
+            // Falls below its threshold within the first minute, so that a new user sees it.
             ("ACC0002".to_owned(), "Coffee & Co".to_owned(), falling(hours, 120.0, 5.0, 2.0)),
         ],
         outage: failing_hour(hours, 9.0).then_some(503),
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_world_falls_is_topped_up_fails_and_forbids() {
+    fn balances_fall_and_are_topped_up_and_providers_fail() {
         assert!(books(1.0).available < books(0.0).available);
         assert!(books(7.0).available > books(6.9).available);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! `healthcheck`: asks the running daemon whether it is healthy, for containers without a shell. It needs no configuration.
+//! `healthcheck`: asks the running daemon whether it is healthy, for containers without a shell. It reads no configuration.
 
 use super::Failed;
 use crate::commands::cli::Options;
@@ -6,9 +6,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// How long connecting, and each piece of the answer, may take.
+/// Timeout of the connection and of each read.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Enough of an answer to judge it.
+/// Maximum number of bytes read from an answer: the status line is enough.
 const ANSWER_LIMIT: u64 = 64;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
@@ -45,13 +45,13 @@ fn exchange(mut stream: TcpStream, address: &str) -> std::io::Result<Vec<u8>> {
     write!(stream, "GET /-/healthy HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     match stream.take(ANSWER_LIMIT).read_to_end(&mut answer) {
-        // What came before the connection broke may be enough.
+        // A status line may have arrived before the connection broke.
         Err(error) if answer.is_empty() => Err(error),
         _ => Ok(answer),
     }
 }
 
-/// Where a daemon that listens at this address can be reached from its own machine.
+/// Addresses at which a daemon that listens on this address can be reached from its own machine.
 fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
     let addresses: Vec<SocketAddr> = match address.strip_prefix(':') {
         Some(port) => format!("[::]:{port}").to_socket_addrs()?.collect(),
@@ -60,7 +60,7 @@ fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
     let loopback = |address: SocketAddr| match (address.ip().is_unspecified(), address.is_ipv4()) {
         (false, _) => vec![address],
         (true, true) => vec![(Ipv4Addr::LOCALHOST, address.port()).into()],
-        // A socket for all of IPv6 mostly takes IPv4 as well, and stands for it where there is no IPv6.
+        // A socket on [::] usually accepts IPv4 too, and the daemon falls back to IPv4 on a machine without IPv6.
         (true, false) => {
             vec![(Ipv4Addr::LOCALHOST, address.port()).into(), (Ipv6Addr::LOCALHOST, address.port()).into()]
         }
@@ -69,14 +69,14 @@ fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
 }
 
 fn judge(answer: &[u8]) -> Result<(), Unhealthy> {
-    // A TLS alert: the daemon is there and speaks TLS. Whether its certificate is good is not asked here.
+    // A TLS alert: the daemon runs and serves TLS. Its certificate is not checked here.
     if answer.starts_with(&[0x15, 0x03]) {
         return Ok(());
     }
     let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     match line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split(' ').next()) {
-        // 401: it is there and asks for a password.
+        // 401: the daemon runs and requires a password.
         Some("200" | "401") => Ok(()),
         Some(status) => Err(Unhealthy::Status(status.to_owned())),
         None => Err(Unhealthy::NotHttp),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_address_has_a_way_from_its_own_machine() {
+    fn every_listen_address_is_reachable_from_its_own_machine() {
         let reachable = |address| reachable(address).expect("an address").iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(reachable("0.0.0.0:9"), ["127.0.0.1:9"]);
         assert_eq!(reachable("192.0.2.1:9"), ["192.0.2.1:9"]);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_guarded_is_healthy_too() {
+    fn a_daemon_that_requires_tls_or_a_password_is_healthy() {
         for good in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 401 Unauthorized\r\n", "\x15\x03\x03\x00\x02\x02\x32"] {
             assert!(judge(good.as_bytes()).is_ok(), "{good:?}");
         }

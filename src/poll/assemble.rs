@@ -1,7 +1,6 @@
 //! From a checked configuration to sources that can be polled.
 //!
-//! Assembly resolves secrets, reads CA files, and builds providers, network clients and identities. No other module does. It sends
-//! nothing.
+//! Only this module resolves secrets, reads CA files, and builds providers, network clients and identities. It sends nothing.
 
 use crate::config::{self, Config, ConfigError};
 use crate::domain::{About, Identity};
@@ -27,11 +26,11 @@ pub struct Assembled {
 
 /// One source, ready to be polled.
 pub struct Ready {
-    /// What stays the same for it.
+    /// Its fixed properties.
     pub about: About,
-    /// What is asked.
+    /// The provider and its network.
     pub target: Target,
-    /// What the target was made of.
+    /// The target's ingredients.
     pub recipe: Recipe,
 }
 
@@ -44,7 +43,7 @@ pub struct Recipe {
     pub url: Option<Url>,
     /// How the source reaches the network.
     pub network: Network,
-    /// Of one HTTP call.
+    /// Timeout of one HTTP call.
     pub timeout: Duration,
 }
 
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn state_is_found_again_by_an_identity_that_never_changes() {
+    fn identities_never_change_between_versions() {
         let adstat = "{adstat: {login: {username: me, password: x}, account_currency: EUR, accounts: [A, B]}}";
         let fixed = [
             (adstat, "f1dce5b9e44532589122f76743c5721364d69c20a7960732391fbc173d56299f"),

@@ -18,7 +18,7 @@ fn failure<const N: usize>(arguments: [&str; N], code: i32) -> String {
 }
 
 #[test]
-fn version_and_help_are_what_was_asked_for() {
+fn version_and_help_go_to_standard_output() {
     let version = run(["--version"]);
     assert_eq!(text(&version.stdout), concat!("balance-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
     assert_eq!(text(&run(["check", "--version"]).stdout), concat!("balance-exporter-check ", env!("CARGO_PKG_VERSION"), "\n"));
@@ -42,7 +42,7 @@ fn version_and_help_are_what_was_asked_for() {
 }
 
 #[test]
-fn a_line_that_is_not_understood_ends_with_2() {
+fn a_wrong_command_line_exits_with_2() {
     let cases: [(&[&str], &str); 7] = [
         (&["--nonsense"], "unexpected argument '--nonsense' found"),
         (&["nonsense"], "unrecognized subcommand 'nonsense'"),
@@ -51,7 +51,7 @@ fn a_line_that_is_not_understood_ends_with_2() {
             "invalid value 'loud' for '--log.level <LEVEL>'; [possible values: error, warn, info, debug, trace]",
         ),
         (&["--web.listen-address", "10120"], "no port; write HOST:PORT"),
-        (&["--web.telemetry-path", "/-/ready"], "the path is taken by another page"),
+        (&["--web.telemetry-path", "/-/ready"], "another page uses this path"),
         (&["poll", "--output", "xml"], "invalid value 'xml' for '--output <FORMAT>'"),
         (&["--config.file"], "a value is required for '--config.file <PATH>'"),
     ];
@@ -64,7 +64,7 @@ fn a_line_that_is_not_understood_ends_with_2() {
 }
 
 #[test]
-fn a_bad_file_ends_with_78() {
+fn a_bad_file_exits_with_78() {
     let missing = failure(["check", "--config.file", "no/such.yaml"], 78);
     assert_eq!(
         missing,
@@ -92,7 +92,7 @@ fn check_polls_nothing_and_says_good() {
 }
 
 #[test]
-fn a_busy_port_ends_with_1() {
+fn a_busy_port_exits_with_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let configured = Configured::new(NO_SOURCES);
@@ -106,7 +106,7 @@ fn a_busy_port_ends_with_1() {
 }
 
 #[test]
-fn both_signals_end_with_0() {
+fn both_signals_exit_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let daemon = Daemon::start(&Configured::new(NO_SOURCES));
         daemon.signal(signal);

@@ -17,7 +17,10 @@ fn up_to_date(path: &str, generated: &[u8]) {
         std::fs::write(&file, generated).expect("the file can be written");
     }
     let committed = std::fs::read(&file).unwrap_or_default();
-    assert!(committed == generated, "{path} is not up to date; look at `UPDATE_GOLDEN=1 cargo test generated; git diff`");
+    assert!(
+        committed == generated,
+        "{path} is not up to date; look at `UPDATE_GOLDEN=1 cargo test --test behaviour generated; git diff`"
+    );
 }
 
 #[test]

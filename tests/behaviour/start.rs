@@ -1,4 +1,4 @@
-//! Signals during the start, which can hang at every file that it reads.
+//! Signals during the start, which can hang on every file that it reads.
 
 use crate::support::{Configured, Daemon, PATIENCE, binary, end_of, text};
 use balance_exporter::state::disk::FILE_NAME;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Instant;
 
-/// Waits for what must come.
+/// Waits for an event.
 fn until<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -22,20 +22,20 @@ fn until<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// A file from which nothing ever comes.
+/// A file that is never readable: a pipe without a writer.
 fn pipe(configured: &Configured, name: &str) -> PathBuf {
     let path = configured.directory.path().join(name);
     mkfifoat(CWD, &path, Mode::from_raw_mode(0o600)).expect("a pipe");
     path
 }
 
-/// The writing end of a pipe that somebody has begun to read.
+/// The writing end of a pipe that the daemon has opened.
 fn begun(pipe: &Path) -> std::fs::File {
     let nonblock = OFlags::NONBLOCK.bits().cast_signed();
-    until("somebody reads", || std::fs::OpenOptions::new().write(true).custom_flags(nonblock).open(pipe).ok())
+    until("a reader", || std::fs::OpenOptions::new().write(true).custom_flags(nonblock).open(pipe).ok())
 }
 
-/// What a daemon comes to that hangs at a file and is sent these signals in turn.
+/// The output of a daemon that hangs on this pipe and receives these signals in turn.
 fn signalled(mut arguments: Vec<&str>, pipe: &Path, signals: &[Signal]) -> Output {
     arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
     let mut command = binary();
@@ -50,14 +50,14 @@ fn signalled(mut arguments: Vec<&str>, pipe: &Path, signals: &[Signal]) -> Outpu
 }
 
 #[test]
-fn a_start_that_hangs_ends_at_once_and_a_hang_up_does_not_kill_it() {
+fn a_start_that_hangs_can_be_stopped_and_survives_sighup() {
     for signals in [&[Signal::TERM][..], &[Signal::INT], &[Signal::HUP, Signal::HUP, Signal::TERM]] {
         let configured = Configured::new("");
         let configuration = pipe(&configured, "configuration");
         let shown = configuration.to_str().expect("UTF-8");
         let output = signalled(vec!["--config.file", shown], &configuration, signals);
         assert_eq!(output.status.code(), Some(0), "{signals:?}: {:?} {}", output.status, text(&output.stderr));
-        assert!(text(&output.stderr).contains("INFO stopping before the start is over"), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("INFO stopping before the start is complete"), "{}", text(&output.stderr));
 
         let secret = pipe(&configured, "secret");
         let source = format!("{{name: a, provider: {{mysmpp: {{token: {{file: \"{}\"}}}}}}}}", secret.display());
@@ -82,11 +82,11 @@ fn a_storage_that_hangs_does_not_hold_up_the_end_of_the_start() {
     let arguments = vec!["--config.file", configured.path(), "--storage.path", directory];
     let output = signalled(arguments, &file, &[Signal::TERM]);
     let log = text(&output.stderr);
-    assert_eq!((output.status.code(), log.contains("INFO stopping before the start is over")), (Some(0), true), "{log}");
+    assert_eq!((output.status.code(), log.contains("INFO stopping before the start is complete")), (Some(0), true), "{log}");
 }
 
 #[test]
-fn a_hang_up_during_the_start_is_obeyed_after_it() {
+fn a_sighup_during_the_start_reloads_after_it() {
     let configured = Configured::new("");
     let configuration = pipe(&configured, "configuration");
     let shown = configuration.to_str().expect("UTF-8").to_owned();
@@ -95,7 +95,7 @@ fn a_hang_up_during_the_start_is_obeyed_after_it() {
         let mut first = begun(&begins);
         let daemon = until("the daemon is there", || reader_of(&begins));
         kill_process(daemon, Signal::HUP).expect("the daemon is there");
-        // In the place of the pipe, for whoever reads again.
+        // Replaces the pipe for the next read.
         let next = begins.with_extension("next");
         std::fs::write(&next, "sources: [{name: late, provider: {mysmpp: {url: \"http://127.0.0.1:1/\", token: x}}}]\n")
             .expect("a file");
@@ -109,7 +109,7 @@ fn a_hang_up_during_the_start_is_obeyed_after_it() {
     assert_eq!(daemon.wait().0.code(), Some(0));
 }
 
-/// The process of the program that has this file open or is at opening it.
+/// The process that has this file open or is opening it.
 fn reader_of(path: &Path) -> Option<Pid> {
     let named = |process: &procfs::process::Process| {
         process.cmdline().is_ok_and(|arguments| arguments.iter().any(|argument| Path::new(argument) == path))

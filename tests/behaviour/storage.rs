@@ -208,7 +208,7 @@ async fn a_second_process_says_so_and_ends() {
     second.args(["--config.file", place.configured.path(), "--web.listen-address", "127.0.0.1:0", "--storage.path", directory]);
     let output = second.output().expect("the binary runs");
     let told = format!(
-        "balance-exporter: {directory}: another process keeps its state there; stop it, or name another directory with --storage.path\n"
+        "balance-exporter: {directory}: another process uses this directory; stop it, or name another directory with --storage.path\n"
     );
     let said = text(&output.stderr);
     assert!(output.status.code() == Some(1) && said.ends_with(&told), "{said}");
