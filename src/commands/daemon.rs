@@ -8,7 +8,7 @@ use crate::daemon::Daemon;
 use crate::exposition::REVISION;
 use crate::poll::assemble::Ready;
 use crate::server::access::Web;
-use crate::server::lifecycle::{self, Reloader};
+use crate::server::reload::{self, Reloader};
 use crate::state::clock::Moment;
 use crate::state::disk::{InUse, Kept, Storage};
 use crate::system::lane::Lane;
@@ -68,7 +68,7 @@ pub(super) async fn serve(signals: Signals, read: Read, places: Places, options:
         started = Started::of(read.clone(), places, options) => started?,
     };
     let Started { sources, web, storage, listeners } = started;
-    let (reloader, reloads) = lifecycle::channel();
+    let (reloader, reloads) = reload::channel();
     tokio::spawn(reload_at(hangup, reloader.clone()));
     for listener in &listeners {
         let address = listener.local_addr().map_err(Failed::other)?;

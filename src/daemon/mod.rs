@@ -7,8 +7,8 @@ use crate::poll::assemble::Ready;
 use crate::poll::scheduler::Scheduler;
 use crate::server;
 use crate::server::access::{self, Web};
-use crate::server::lifecycle::{Reloader, Requests};
-use crate::server::liveness::{self, Pulse};
+use crate::server::liveness::{self, LivenessProbe};
+use crate::server::reload::{ReloadRequests, Reloader};
 use crate::server::routes::Site;
 use crate::state::clock::Moment;
 use crate::state::disk::{Kept, Storage};
@@ -43,7 +43,7 @@ pub struct Daemon {
     /// What is polled after a reload. It may block.
     pub load: Load,
     /// Requests to reload.
-    pub reloads: Requests,
+    pub reloads: ReloadRequests,
     /// The way to reload over HTTP, where that is allowed.
     pub lifecycle: Option<Reloader>,
     /// Where state is kept, with the state that was found there.
@@ -87,9 +87,9 @@ impl Daemon {
         }
         let store = Arc::new(Store::new(Arc::new(observers)));
         let site = Arc::new(Site { exposition: exposition.clone(), store: store.clone(), telemetry_path, lifecycle });
-        let (pulse, beats) = liveness::pulse(listeners.len());
+        let (probe, responders) = liveness::probe(listeners.len());
         let (stop, stopped) = watch::channel(false);
-        let mut served = pin!(server::serve(listeners.into_iter().zip(beats), site, web.clone(), stopped));
+        let mut served = pin!(server::serve(listeners.into_iter().zip(responders), site, web.clone(), stopped));
         let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
         let manager = Manager::of_this_process();
         let polling = Polling {
@@ -98,7 +98,7 @@ impl Daemon {
             store: &store,
             exposition: &exposition,
             storage: storage.as_deref(),
-            pulse: &pulse,
+            probe: &probe,
             reloading: Reloading::new(reloads, load, web),
         };
         // In this order: who is to end begins nothing, and the first client finds every source. What is not done at the end, a reload
@@ -139,7 +139,7 @@ struct Polling<'a> {
     store: &'a Store,
     exposition: &'a Exposition,
     storage: Option<&'a Storage>,
-    pulse: &'a Pulse,
+    probe: &'a LivenessProbe,
     reloading: Reloading,
 }
 
@@ -147,8 +147,8 @@ impl Polling<'_> {
     async fn run(mut self, sources: Vec<Ready>, kept: Kept) -> Infallible {
         // Every source stands in the store before the service manager is told of them.
         self.resume(sources, kept).await;
-        let Self { manager, scheduler, store, exposition, storage: _, pulse, mut reloading } = self;
-        let mut telling = pin!(manager.run(store, pulse));
+        let Self { manager, scheduler, store, exposition, storage: _, probe, mut reloading } = self;
+        let mut telling = pin!(manager.run(store, probe));
         let mut watching = pin!(reloading.web.clone().watch());
         loop {
             // Only a reload completes and goes on; it is cancelled by nothing but the end.
@@ -194,7 +194,7 @@ enum Unread {
 
 /// Reads files when asked to, and puts them into force.
 struct Reloading {
-    requests: Requests,
+    requests: ReloadRequests,
     load: Load,
     web: Arc<Web>,
     /// Where files are read: they can lie on a disk that hangs, which is none of the polls' business. One reading at a time, so that
@@ -203,7 +203,7 @@ struct Reloading {
 }
 
 impl Reloading {
-    fn new(requests: Requests, load: Load, web: Arc<Web>) -> Self {
+    fn new(requests: ReloadRequests, load: Load, web: Arc<Web>) -> Self {
         Self { requests, load, web, files: Lane::new("reload", 1).with_stack(READING_STACK) }
     }
 

@@ -3,7 +3,7 @@
 //! It reads the store and changes nothing, and waits for nobody. A sign of life is never sent because time
 //! has passed: the accept loops must have answered, and no source may be left unpolled.
 
-use crate::server::liveness::Pulse;
+use crate::server::liveness::LivenessProbe;
 use crate::state::{SourceState, Store};
 use sd_notify::NotifyState;
 use std::collections::VecDeque;
@@ -64,14 +64,14 @@ impl Manager {
     }
 
     /// Says that the daemon is ready, then how its sources do and, when the manager asks for it, that it lives.
-    pub async fn run(&self, store: &Store, pulse: &Pulse) -> Infallible {
+    pub async fn run(&self, store: &Store, probe: &LivenessProbe) -> Infallible {
         if self.socket.is_none() {
             return std::future::pending().await;
         }
         self.ready();
         let watchdog = async {
             match sd_notify::watchdog_enabled() {
-                Some(patience) => watchdog(store, pulse, patience, || self.tell(&[NotifyState::Watchdog])).await,
+                Some(patience) => watchdog(store, probe, patience, || self.tell(&[NotifyState::Watchdog])).await,
                 None => std::future::pending().await,
             }
         };
@@ -171,10 +171,10 @@ fn summary(states: &[Arc<SourceState>]) -> String {
 }
 
 /// Gives signs of life at twice the rate that the manager asks for, as long as there is life.
-async fn watchdog(store: &Store, pulse: &Pulse, patience: Duration, alive: impl Fn()) -> Infallible {
+async fn watchdog(store: &Store, probe: &LivenessProbe, patience: Duration, alive: impl Fn()) -> Infallible {
     let pause = patience / 2;
     loop {
-        pulse.felt().await;
+        probe.all_alive().await;
         match overdue(&store.snapshot(), Instant::now()) {
             None => {
                 alive();
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use crate::domain::{About, Identity};
     use crate::domain::{Failure, Low, Reason};
-    use crate::server::liveness::{Beat, pulse};
+    use crate::server::liveness::{LivenessResponder, probe};
     use crate::state::clock::Moment;
     use crate::state::{Observer, Outcome};
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -228,16 +228,16 @@ mod tests {
         store.record(name, Outcome { ended, took: Duration::ZERO, result, next: ended.instant + Duration::from_secs(60) });
     }
 
-    async fn turn(mut beat: Beat) {
+    async fn turn(mut responder: LivenessResponder) {
         loop {
-            beat.answer().await;
+            responder.respond().await;
         }
     }
 
     /// How many signs of life there are within this time.
-    async fn signs(store: &Store, pulse: &Pulse, within: u64) -> usize {
+    async fn signs(store: &Store, probe: &LivenessProbe, within: u64) -> usize {
         let count = AtomicUsize::new(0);
-        let watched = watchdog(store, pulse, Duration::from_secs(20), || {
+        let watched = watchdog(store, probe, Duration::from_secs(20), || {
             count.fetch_add(1, Ordering::Relaxed);
         });
         let _ = tokio::time::timeout(Duration::from_secs(within), watched).await;
@@ -282,29 +282,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hanging_accept_loop_ends_the_signs_of_life() {
         let store = store(&[]);
-        let (pulse, mut beats) = pulse(2);
-        let hanging = beats.pop();
-        let turning = tokio::spawn(turn(beats.remove(0)));
-        assert_eq!(signs(&store, &pulse, 65).await, 0);
-        let other = tokio::spawn(turn(hanging.expect("two beats")));
-        assert_eq!(signs(&store, &pulse, 65).await, 7, "every ten seconds, and at once");
+        let (probe, mut responders) = probe(2);
+        let hanging = responders.pop();
+        let turning = tokio::spawn(turn(responders.remove(0)));
+        assert_eq!(signs(&store, &probe, 65).await, 0);
+        let other = tokio::spawn(turn(hanging.expect("two responders")));
+        assert_eq!(signs(&store, &probe, 65).await, 7, "every ten seconds, and at once");
         other.abort();
-        assert_eq!(signs(&store, &pulse, 65).await, 0);
+        assert_eq!(signs(&store, &probe, 65).await, 0);
         turning.abort();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_source_that_nobody_polls_ends_the_signs_of_life() {
         let store = store(&["a"]);
-        let (pulse, mut beats) = pulse(1);
-        let turning = tokio::spawn(turn(beats.remove(0)));
+        let (probe, mut responders) = probe(1);
+        let turning = tokio::spawn(turn(responders.remove(0)));
         let due = Some(Instant::now() + Duration::from_secs(30));
         store.insert(SourceState { next: due, ..SourceState::clone(&store.snapshot()[0]) });
-        assert_eq!(signs(&store, &pulse, 125).await, 4 + 1, "until ten seconds after it was due");
+        assert_eq!(signs(&store, &probe, 125).await, 4 + 1, "until ten seconds after it was due");
         store.begun("a", Instant::now());
-        assert_eq!(signs(&store, &pulse, 25).await, 3, "a poll may take its time");
+        assert_eq!(signs(&store, &probe, 25).await, 3, "a poll may take its time");
         fail(&store, "a", Reason::Timeout);
-        assert_eq!(signs(&store, &pulse, 25).await, 3);
+        assert_eq!(signs(&store, &probe, 25).await, 3);
         turning.abort();
     }
 }

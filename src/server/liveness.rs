@@ -1,39 +1,40 @@
-//! Whether the accept loops still turn: somebody asks through the [`Pulse`], each loop answers through its [`Beat`].
+//! Liveness of the accept loops: a [`LivenessProbe`] queries each loop, which replies through its [`LivenessResponder`].
 
 use tokio::sync::{mpsc, oneshot};
 
-/// Asks every accept loop for a sign of life.
-pub struct Pulse(Vec<mpsc::Sender<oneshot::Sender<()>>>);
+/// Queries all accept loops.
+pub struct LivenessProbe(Vec<mpsc::Sender<oneshot::Sender<()>>>);
 
-/// An accept loop's end: answers whoever asks.
-pub struct Beat(mpsc::Receiver<oneshot::Sender<()>>);
+/// The end that an accept loop holds.
+pub struct LivenessResponder(mpsc::Receiver<oneshot::Sender<()>>);
 
-/// A pulse of so many loops.
+/// A probe, and a responder for each of `loops` accept loops.
 #[must_use]
-pub fn pulse(loops: usize) -> (Pulse, Vec<Beat>) {
-    // One question at a time is all that is ever under way.
-    let (ask, answer) = (0..loops).map(|_| mpsc::channel(1)).map(|(ask, answer)| (ask, Beat(answer))).unzip();
-    (Pulse(ask), answer)
+pub fn probe(loops: usize) -> (LivenessProbe, Vec<LivenessResponder>) {
+    // At most one query is in flight.
+    let (senders, responders) =
+        (0..loops).map(|_| mpsc::channel(1)).map(|(sender, receiver)| (sender, LivenessResponder(receiver))).unzip();
+    (LivenessProbe(senders), responders)
 }
 
-impl Pulse {
-    /// Returns once every loop has answered; never when one hangs or is gone.
-    pub async fn felt(&self) {
-        for ask in &self.0 {
-            let (answer, answered) = oneshot::channel();
-            if ask.send(answer).await.is_err() || answered.await.is_err() {
+impl LivenessProbe {
+    /// Returns once every loop has replied. It never returns if one of them hangs or has ended.
+    pub async fn all_alive(&self) {
+        for sender in &self.0 {
+            let (reply, replied) = oneshot::channel();
+            if sender.send(reply).await.is_err() || replied.await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
     }
 }
 
-impl Beat {
-    /// Answers the next question. It can be dropped between questions without losing one.
-    pub async fn answer(&mut self) {
+impl LivenessResponder {
+    /// Waits for a query and replies to it. Cancel-safe: no query is lost.
+    pub async fn respond(&mut self) {
         match self.0.recv().await {
-            // Whoever asked may have stopped waiting.
-            Some(asked) => drop(asked.send(())),
+            // The probe may have been dropped while it waited.
+            Some(reply) => drop(reply.send(())),
             None => std::future::pending().await,
         }
     }

@@ -1,21 +1,20 @@
-//! The HTTP server: connections, their bounds and their end. What is answered is decided in [`routes`], to whom in [`access`].
+//! The HTTP server: accepts connections, bounds them and shuts them down. [`routes`] answers requests; [`access`] authenticates them.
 
 pub mod access;
-mod admission;
-mod connection;
-pub mod lifecycle;
+mod connection_slots;
 pub mod liveness;
+pub mod reload;
 pub mod routes;
 mod status;
+mod timed_stream;
 
 use crate::server::access::Web;
-use admission::{Place, Places};
-use connection::Bounded;
+use connection_slots::{ConnectionSlots, Slot};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use liveness::Beat;
+use liveness::LivenessResponder;
 use routes::{Body, HEALTHY, Site};
 use rustix::process::{Resource, getrlimit};
 use std::convert::Infallible;
@@ -24,6 +23,7 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use timed_stream::TimedStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -31,139 +31,157 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// How long a client may take to send the head of a request, and how long an idle connection is kept.
+/// How long a client may take to send the header of a request, and how long an idle connection is kept open.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest head of a request, in bytes.
-const HEAD_LIMIT: usize = 16 * 1024;
-/// How long a client may take to agree on TLS.
+/// The largest header of a request, in bytes.
+const HEADER_LIMIT: usize = 16 * 1024;
+/// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections at a time; a further one takes the place of the one whose last request is longest ago.
+/// Concurrent connections; a further one evicts the least recently used one.
 const CONNECTION_LIMIT: usize = 512;
-/// Connections that wait in the kernel to be accepted; a further one is tried again by its client only after a second. The
-/// kernel has a bound of its own, `net.core.somaxconn`.
+/// Connections that wait in the kernel to be accepted. Beyond it, clients retry after a second. The kernel caps it at
+/// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
-/// How long answers that are under way may take once the program is told to end.
-const GRACE: Duration = Duration::from_secs(3);
-/// A pause after the system refused a connection, mostly for want of descriptors.
+/// How long responses in progress may take during a graceful shutdown.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// The pause after a failed `accept`; usually the process has run out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What every connection has to do with.
+/// What every connection needs.
 #[derive(Clone)]
 struct Server {
     site: Arc<Site>,
     web: Arc<Web>,
-    places: Arc<Places>,
+    slots: Arc<ConnectionSlots>,
     stop: watch::Receiver<bool>,
 }
 
-/// Serves the site on all listeners until `stop` turns true, then ends what is under way.
+/// Serves the site on all listeners until `stop` is true, then shuts down gracefully.
+///
+/// # Panics
+/// When a task of the server has panicked: a process that is restarted is better than a server that works in part.
 pub async fn serve(
-    listeners: impl IntoIterator<Item = (TcpListener, Beat)>,
+    listeners: impl IntoIterator<Item = (TcpListener, LivenessResponder)>,
     site: Arc<Site>,
     web: Arc<Web>,
     stop: watch::Receiver<bool>,
 ) {
-    let server = Server { site, web, places: Places::new(connection_limit()), stop };
+    let server = Server { site, web, slots: ConnectionSlots::new(connection_limit()), stop };
     let mut accepting = JoinSet::new();
-    for (listener, beat) in listeners {
-        accepting.spawn(accept(listener, beat, server.clone()));
+    for (listener, responder) in listeners {
+        accepting.spawn(accept(listener, responder, server.clone()));
     }
     while let Some(ended) = accepting.join_next().await {
-        carry_on(ended);
+        propagate_panic(ended);
     }
 }
 
-/// Half of the descriptors at most: the rest of the program has files and connections, too.
+/// At most half of the file descriptors, because the rest of the program needs some as well.
 fn connection_limit() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     CONNECTION_LIMIT.min(descriptors / 2).max(1)
 }
 
-/// Ends the process, by way of whoever waits for the server, where a task has panicked: a half-working server goes unnoticed.
-fn carry_on(ended: Result<(), JoinError>) {
+fn propagate_panic(ended: Result<(), JoinError>) {
     if let Err(panic) = ended.map_err(JoinError::try_into_panic) {
         std::panic::resume_unwind(panic.unwrap_or_else(|cancelled| Box::new(cancelled.to_string())));
     }
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that whoever could say "stop" is gone, which is as good.
+    // An error means that the sender was dropped, which also means to stop.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn accept(listener: TcpListener, mut beat: Beat, server: Server) {
-    // Whoever opened the listener gave it a shorter queue, which does as well but for a flood.
+async fn accept(listener: TcpListener, mut responder: LivenessResponder, server: Server) {
+    // The listener was opened with a shorter queue. If this fails, only bursts of connections suffer.
     let _ = rustix::net::listen(&listener, BACKLOG);
     let mut connections = JoinSet::new();
     let mut stop = server.stop.clone();
-    let mut accepts = true;
+    let mut accepting = true;
     loop {
         while let Some(ended) = connections.try_join_next() {
-            carry_on(ended);
+            propagate_panic(ended);
         }
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
-            () = beat.answer() => continue,
+            () = responder.respond() => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, client)) => {
-                accepts = true;
-                let place = server.places.take().await;
-                connections.spawn(server.clone().connection(stream, client.ip(), place));
+                accepting = true;
+                let slot = server.slots.acquire().await;
+                connections.spawn(server.clone().connection(stream, client.ip(), slot));
             }
             Err(error) => {
-                if accepts {
-                    tracing::warn!(%error, "cannot accept connections");
+                if accepting {
+                    tracing::warn!(%error, "cannot accept connections; retrying");
                 }
-                accepts = false;
-                // Mostly there is no descriptor left, and idle connections hold them.
-                server.places.make_room();
+                accepting = false;
+                // Usually there are no file descriptors left; evicting a connection frees one.
+                server.slots.evict_least_recently_used();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
-    let _ = timeout(GRACE, all).await;
+    let _ = timeout(SHUTDOWN_TIMEOUT, all).await;
+}
+
+/// Why a connection ended early.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error("TLS handshake failed: {0}")]
+    Handshake(#[source] io::Error),
+    #[error("HTTP failed: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("it was evicted for a new connection")]
+    Evicted,
 }
 
 impl Server {
-    /// Serves one client until it goes, takes too long or must give way.
-    async fn connection(self, stream: TcpStream, client: IpAddr, place: Place) {
+    /// Serves one connection until it ends or is evicted.
+    async fn connection(self, stream: TcpStream, client: IpAddr, slot: Slot) {
         let ended = tokio::select! {
-            ended = self.talk(stream, client, &place) => ended,
-            () = place.wanted() => Err("it gave way to another".into()),
+            ended = self.serve_tcp(stream, client, &slot) => ended,
+            () = slot.evicted() => Err(ConnectionError::Evicted),
         };
         if let Err(error) = ended {
-            tracing::trace!(%client, error, "a connection ended early");
+            tracing::trace!(%client, %error, "connection ended early");
         }
     }
 
-    async fn talk(&self, stream: TcpStream, client: IpAddr, place: &Place) -> Result<(), String> {
-        // A page is written in few pieces; waiting to join them only delays the last.
+    /// Serves HTTP, over TLS if that is configured.
+    async fn serve_tcp(&self, stream: TcpStream, client: IpAddr, slot: &Slot) -> Result<(), ConnectionError> {
+        // A response is written in few pieces; Nagle's algorithm would only delay the last one.
         let _ = stream.set_nodelay(true);
-        let stream = Bounded::new(stream);
-        let Some(tls) = self.web.current().tls.clone() else { return self.exchange(stream, client, place).await };
+        let stream = TimedStream::new(stream);
+        let Some(tls) = self.web.current().tls.clone() else { return self.serve_http(stream, client, slot).await };
         let mut stop = self.stop.clone();
-        let shaken = tokio::select! {
-            shaken = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)) => shaken,
+        let handshake = tokio::select! {
+            handshake = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)) => handshake,
             () = stopped(&mut stop) => return Ok(()),
         };
-        let stream = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| error.to_string())?;
-        self.exchange(stream, client, place).await
+        let stream = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ConnectionError::Handshake)?;
+        self.serve_http(stream, client, slot).await
     }
 
-    /// Answers requests.
-    async fn exchange(&self, stream: impl AsyncRead + AsyncWrite + Unpin, client: IpAddr, place: &Place) -> Result<(), String> {
+    async fn serve_http(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        client: IpAddr,
+        slot: &Slot,
+    ) -> Result<(), ConnectionError> {
         let service = service_fn(|request| {
-            place.touch();
+            slot.touch();
             async move { Ok::<_, Infallible>(self.answer(&request, client).await) }
         });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .max_buf_size(HEAD_LIMIT)
+            .max_buf_size(HEADER_LIMIT)
             .serve_connection(TokioIo::new(stream), service);
         let mut serving = pin!(serving);
         let mut stop = self.stop.clone();
@@ -174,17 +192,17 @@ impl Server {
                 serving.await
             }
         };
-        ended.map_err(|error| error.to_string())
+        Ok(ended?)
     }
 
     async fn answer<B>(&self, request: &Request<B>, client: IpAddr) -> Response<Body> {
         let settings = self.web.current();
-        // Whatever watches over the process has no login.
-        let admitted = match request.uri().path() {
+        // Health checks have no login.
+        let authenticated = match request.uri().path() {
             HEALTHY => Ok(()),
             _ => self.web.authenticate(&settings, request.headers(), client).await,
         };
-        let mut response = match admitted {
+        let mut response = match authenticated {
             Ok(()) => self.site.answer(request).await,
             Err(refusal) => routes::refused(refusal),
         };

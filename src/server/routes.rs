@@ -1,9 +1,9 @@
-//! What is answered to which request.
+//! Routes each request to its response.
 
 use super::status;
 use crate::exposition::{CONTENT_TYPE, Exposition, Page};
 use crate::server::access::Refusal;
-use crate::server::lifecycle::Reloader;
+use crate::server::reload::Reloader;
 use crate::state::Store;
 use crate::state::clock::Moment;
 use bytes::{Buf, Bytes, buf::Chain};
@@ -16,23 +16,23 @@ use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 
-/// Where the process says that it serves; open to everybody.
+/// The health check; it needs no login.
 pub(super) const HEALTHY: &str = "/-/healthy";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// A body in two parts, of which the first may be shared with other answers.
+/// A body in two parts. The first may be shared with other responses.
 pub type Body = Full<Chain<Bytes, Bytes>>;
 
-/// Everything that can be asked for.
+/// Everything that is served.
 pub struct Site {
     /// The metrics.
     pub exposition: Arc<Exposition>,
-    /// For the status page and for readiness.
+    /// For the status page and readiness.
     pub store: Arc<Store>,
-    /// Where the metrics are.
+    /// The path of the metrics.
     pub telemetry_path: String,
-    /// The way to reload, where that is allowed.
+    /// Absent if reloads over HTTP are disabled.
     pub lifecycle: Option<Reloader>,
 }
 
@@ -47,7 +47,7 @@ enum Route {
 }
 
 impl Site {
-    /// Answers a request. The request's body is not looked at.
+    /// Answers a request. The request body is ignored.
     pub async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let Some(route) = self.route(request.uri().path()) else {
             return text(StatusCode::NOT_FOUND, "not found\n");
@@ -66,14 +66,14 @@ impl Site {
             Route::Metrics => self.metrics(request.headers()),
             Route::Healthy => text(StatusCode::OK, "healthy\n"),
             Route::Ready if self.store.is_ready() => text(StatusCode::OK, "ready\n"),
-            Route::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "not every source has been polled yet\n"),
+            Route::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "some sources have not been polled yet\n"),
             Route::Reload => self.reload().await,
         }
     }
 
     async fn reload(&self) -> Response<Body> {
         let Some(reloader) = &self.lifecycle else {
-            return text(StatusCode::FORBIDDEN, "the lifecycle API is not enabled; start with --web.enable-lifecycle\n");
+            return text(StatusCode::FORBIDDEN, "reloads over HTTP are disabled; start with --web.enable-lifecycle\n");
         };
         match reloader.reload().await {
             Ok(()) => text(StatusCode::OK, "reloaded\n"),
@@ -119,7 +119,7 @@ impl Site {
     }
 }
 
-/// Whether a path holds what clients percent-encode (RFC 3986, 3.3); some send it as it is.
+/// Whether a path contains characters that must be percent-encoded (RFC 3986, section 3.3). Some clients send them unencoded.
 fn must_be_encoded(path: &str) -> bool {
     path.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b"/-._~!$&'()*+,;=:@".contains(&byte))
 }
@@ -128,13 +128,13 @@ fn decodes_to(encoded: &str, path: &str) -> bool {
     percent_decode_str(encoded).decode_utf8().is_ok_and(|decoded| decoded == path)
 }
 
-/// Answers a request that was not let pass.
+/// The response to a request that failed authentication.
 pub(super) fn refused(refusal: Refusal) -> Response<Body> {
-    let (status, says, name, value) = match refusal {
+    let (status, message, name, value) = match refusal {
         Refusal::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized\n", WWW_AUTHENTICATE, "Basic"),
-        Refusal::Busy => (StatusCode::TOO_MANY_REQUESTS, "too many logins wait to be checked\n", RETRY_AFTER, "1"),
+        Refusal::Busy => (StatusCode::TOO_MANY_REQUESTS, "too many logins are waiting for a check\n", RETRY_AFTER, "1"),
     };
-    let mut response = text(status, says);
+    let mut response = text(status, message);
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
 }
@@ -151,7 +151,7 @@ fn response(status: StatusCode, media_type: &'static str, first: Bytes, second: 
     response
 }
 
-/// Whether the client names gzip, or anything, with a weight that is not zero.
+/// Whether `Accept-Encoding` lists gzip or `*` with a weight above zero.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let codings: Vec<(&str, f64)> = values.flat_map(|value| value.split(',')).map(weighted).collect();
@@ -159,7 +159,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
 }
 
-/// A coding and its weight; one that cannot be read is zero.
+/// A coding and its weight; a malformed weight counts as zero.
 fn weighted(coding: &str) -> (&str, f64) {
     let mut parts = coding.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_must_be_asked_for() {
+    fn gzip_is_used_only_when_the_client_accepts_it() {
         let accepts = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for value in values {

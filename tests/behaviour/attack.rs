@@ -1,4 +1,4 @@
-//! Clients that mean harm: scrapes go on beside them, and they get no more than their share.
+//! Hostile clients: they do not disturb scrapes, and the resources that they take are bounded.
 
 use crate::pki::Authority;
 use crate::support::{Configured, Daemon, PATIENCE, TAKING_TURNS, binary};
@@ -12,11 +12,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// By how much an attack may lengthen a scrape, in the median, beside those of a twin that nobody attacks. It is no figure of
-/// speed, which a busy machine would not let a test keep: a scrape that must wait for a place, or whose connection the kernel has
-/// dropped, takes a second or more.
+/// How much longer the median scrape may take than that of a second daemon that is not under attack. This is not a performance
+/// target, which would fail on a busy machine: a scrape that waits for a slot, or whose connection the kernel has dropped, takes a
+/// second or more.
 const LOCKED_OUT: Duration = Duration::from_secs(1);
-/// Of the daemon: 512 connections with their buffers stay far below.
+/// The limit of the resident memory, in bytes. 512 connections with their buffers stay far below.
 const MEMORY: f64 = 96.0 * 1024.0 * 1024.0;
 
 fn daemon() -> Daemon {
@@ -27,7 +27,7 @@ async fn connect(daemon: &Daemon) -> TcpStream {
     TcpStream::connect(&daemon.address).await.expect("a connection")
 }
 
-/// Everything that comes back for these bytes, on a connection of their own.
+/// Everything that the daemon sends in response to these bytes on a new connection.
 async fn raw(daemon: &Daemon, request: &[u8]) -> String {
     let mut stream = connect(daemon).await;
     stream.write_all(request).await.expect("sent");
@@ -36,14 +36,14 @@ async fn raw(daemon: &Daemon, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Waits until the daemon has ended a connection.
+/// Waits until the daemon has closed a connection.
 async fn ended(stream: &mut TcpStream, patience: Duration) {
     let mut rest = vec![0; 64 * 1024];
     let read = async { while matches!(stream.read(&mut rest).await, Ok(n) if n > 0) {} };
     timeout(patience, read).await.expect("the connection ends");
 }
 
-/// Scrapes on new connections, in turn with a twin, and holds the difference of the medians to its bound.
+/// Scrapes the attacked daemon and a second one in turn, each on new connections, and compares the medians.
 async fn scrapes_are_quick(attacked: &Daemon) {
     let twin = daemon();
     let mut times = [Vec::new(), Vec::new()];
@@ -74,13 +74,13 @@ async fn is_bounded(daemon: &Daemon) {
     assert!(memory < MEMORY && files < 640.0, "{memory} bytes, {files} descriptors");
 }
 
-/// Opens connections, says `first` on each, and holds the last `held` of them. With so many, it goes on at a pace that leaves the
-/// machine, which is the victim's too, something to do it with.
+/// Opens connections without end, sends `first` on each, and keeps the last `held` of them open. Once it has that many, it slows
+/// down, because the daemon needs CPU time on the same machine.
 async fn hold(address: String, held: usize, first: &'static [u8], opened: Arc<Semaphore>) {
     let mut streams = VecDeque::new();
     let mut pace = tokio::time::interval(Duration::from_millis(5));
     loop {
-        // A connection that is refused or reset is as good as one that is given up.
+        // Refused and reset connections need no handling.
         if let Ok(mut stream) = TcpStream::connect(&address).await {
             let _ = stream.write_all(first).await;
             streams.push_back(stream);
@@ -119,7 +119,7 @@ async fn ten_thousand_idle_connections_do_not_disturb_scrapes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn scrapes_go_on_where_descriptors_are_few() {
+async fn scrapes_succeed_when_file_descriptors_run_out() {
     let configured = Configured::new("sources: []\n");
     let _turn = TAKING_TURNS.lock().await;
     let mut command = std::process::Command::new("sh");
@@ -137,7 +137,7 @@ async fn scrapes_go_on_where_descriptors_are_few() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn silent_and_slow_clients_are_cut_off() {
+async fn silent_and_trickling_clients_are_disconnected() {
     let daemon = daemon();
     let began = Instant::now();
     let mut silent = connect(&daemon).await;
@@ -150,7 +150,7 @@ async fn silent_and_slow_clients_are_cut_off() {
         loop {
             tokio::select! {
                 read = reading.read_buf(&mut answer) => if !matches!(read, Ok(n) if n > 0) { break },
-                // The daemon may have ended the connection meanwhile.
+                // The daemon may have closed the connection in the meantime.
                 _ = bit.tick() => drop(writing.write_all(b"X: a\r\n").await),
             }
         }
@@ -166,21 +166,21 @@ async fn clients_that_never_read_do_not_disturb_scrapes() {
     let daemon = daemon();
     let address = daemon.address.parse().expect("an address");
     let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
-    let mut deaf = Vec::new();
+    let mut clients = Vec::new();
     for _ in 0..100 {
         let socket = TcpSocket::new_v4().expect("a socket");
-        // With a small window the daemon is held up after few answers.
+        // With a small window, the writes of the daemon block after few responses.
         socket.set_recv_buffer_size(4096).expect("a small window");
         let mut stream = socket.connect(address).await.expect("a connection");
         stream.write_all(&requests).await.expect("sent");
-        deaf.push(stream);
+        clients.push(stream);
     }
     scrapes_are_quick(&daemon).await;
     is_bounded(&daemon).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn handshakes_that_never_end_are_cut_off() {
+async fn stalled_tls_handshakes_time_out() {
     let configured = Configured::new("sources: []\n");
     let authority = Authority::new();
     authority.issue().write(configured.directory.path());
@@ -204,7 +204,7 @@ async fn handshakes_that_never_end_are_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn requests_sent_ahead_are_answered_in_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let daemon = daemon();
     let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     let requests = (ask("/-/healthy") + &ask("/nothing")).repeat(200) + "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -216,7 +216,7 @@ async fn requests_sent_ahead_are_answered_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn only_the_very_path_is_the_page() {
+async fn only_the_exact_path_is_the_page() {
     let daemon = daemon();
     let cases = [
         ("GET /metrics", 200),
@@ -246,7 +246,7 @@ async fn only_the_very_path_is_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_bad_head_is_told_so() {
+async fn a_malformed_request_gets_a_client_error() {
     let daemon = daemon();
     let head = |lines: &str| format!("GET /metrics HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
     let cases = [
@@ -259,7 +259,7 @@ async fn a_bad_head_is_told_so() {
         ("a space in a name", head("X y: a\r\n"), 400),
         ("a control byte", head("X: \u{1}\r\n"), 400),
         ("two lengths", head("Content-Length: 1\r\nContent-Length: 2\r\n"), 400),
-        ("a length that is none", head("Content-Length: -1\r\n"), 400),
+        ("a negative length", head("Content-Length: -1\r\n"), 400),
         ("a TLS hello", "\u{16}\u{3}\u{1}\u{2}\r\n\r\n".to_owned(), 400),
     ];
     for (what, request, status) in cases {

@@ -3,7 +3,7 @@
 use crate::simulated::{Times, good, source};
 use balance_exporter::daemon::Daemon;
 use balance_exporter::server::access::Web;
-use balance_exporter::server::lifecycle::{self, Reloader};
+use balance_exporter::server::reload::{self, Reloader};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 /// A daemon without sources or a storage, and the way to reload it.
 pub(crate) fn daemon(listeners: Vec<TcpListener>) -> (Daemon, Reloader) {
-    let (reloader, reloads) = lifecycle::channel();
+    let (reloader, reloads) = reload::channel();
     let daemon = Daemon {
         sources: Vec::new(),
         load: Arc::new(|| Ok(Vec::new())),
@@ -55,5 +55,5 @@ async fn told_to_end_before_it_has_begun_it_asks_nobody() {
     daemon.sources = vec![source("a", 60, script)];
     assert!(daemon.run(std::future::ready(())).await.is_ok());
     assert_eq!(times.seconds(), [0; 0]);
-    assert_eq!(reloader.reload().await, Err("the program is ending".to_owned()));
+    assert_eq!(reloader.reload().await, Err("the daemon is shutting down".to_owned()));
 }

@@ -161,7 +161,7 @@ async fn whoever_waits_for_a_reload_at_the_end_is_told_so_at_once() {
     };
     let (ended, told) = tokio::join!(daemon.run(ended.map(drop)), asking);
     assert!(ended.is_ok());
-    assert_eq!(told, [(); 2].map(|()| Err("the program is ending".to_owned())));
+    assert_eq!(told, [(); 2].map(|()| Err("the daemon is shutting down".to_owned())));
     assert_eq!(clock.elapsed(), Duration::ZERO);
     drop(release);
 }

@@ -1,4 +1,4 @@
-//! The HTTP surface: pages, methods, headers, and how it ends.
+//! The HTTP interface: pages, methods, headers, timeouts and graceful shutdown.
 
 use crate::support::{Configured, Daemon, PATIENCE, binary};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
@@ -27,7 +27,7 @@ fn configured(url: &str) -> Configured {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn pages_methods_and_statuses() {
+async fn each_path_allows_its_methods_only() {
     let stand_in = gateway().await;
     let daemon = Daemon::start(&configured(&stand_in.url("/json/balance.php")));
     daemon.metrics_with("balance_up").await;
@@ -59,7 +59,7 @@ async fn pages_methods_and_statuses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_head_announces_what_a_get_would_send() {
+async fn head_returns_the_headers_of_get() {
     let stand_in = gateway().await;
     let daemon = Daemon::start(&configured(&stand_in.url("/json/balance.php")));
     daemon.metrics_with("balance_up").await;
@@ -74,7 +74,7 @@ async fn a_head_announces_what_a_get_would_send() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn gzip_is_sent_when_asked_for_and_is_the_same_page() {
+async fn gzip_is_sent_on_request_and_holds_the_same_page() {
     let stand_in = gateway().await;
     let daemon = Daemon::start(&configured(&stand_in.url("/json/balance.php")));
     daemon.metrics_with("balance_up").await;
@@ -89,7 +89,7 @@ async fn gzip_is_sent_when_asked_for_and_is_the_same_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn ready_means_every_source_was_polled() {
+async fn the_daemon_is_ready_once_every_source_was_polled() {
     let stand_in = StandIn::start(|_: &_| Reply::new(200, "{}")).await.expect("a port");
     stand_in.always(Act::Hang);
     let file =
@@ -142,7 +142,7 @@ async fn the_status_page_is_complete_and_escaped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_telemetry_path_and_the_addresses_are_the_users_choice() {
+async fn the_telemetry_path_and_the_addresses_are_configurable() {
     let configured = Configured::new("sources: []\n");
     let mut daemon = Daemon::start_with(
         configured.path(),
@@ -155,7 +155,7 @@ async fn the_telemetry_path_and_the_addresses_are_the_users_choice() {
 }
 
 #[test]
-fn a_silent_client_is_cut_off_and_a_slow_one_too() {
+fn silent_and_slow_clients_are_disconnected() {
     let daemon = Daemon::start(&Configured::new("sources: []\n"));
     let open = |sent: &str| {
         let mut stream = TcpStream::connect(&daemon.address).expect("a connection");
@@ -167,7 +167,7 @@ fn a_silent_client_is_cut_off_and_a_slow_one_too() {
     let streams = ["", "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: "].map(open);
     for mut stream in streams {
         let mut answer = Vec::new();
-        // A reset is as good an end as an orderly one.
+        // A reset is as good as an orderly close.
         let _ = stream.read_to_end(&mut answer);
         let waited = began.elapsed().as_secs();
         assert!((9..25).contains(&waited), "{waited} s");
@@ -176,7 +176,7 @@ fn a_silent_client_is_cut_off_and_a_slow_one_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_answer_under_way_is_finished_before_the_end() {
+async fn a_graceful_shutdown_finishes_requests_in_progress() {
     let daemon = Daemon::start(&Configured::new("sources: []\n"));
     let mut stream = TcpStream::connect(&daemon.address).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");

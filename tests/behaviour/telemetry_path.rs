@@ -1,10 +1,10 @@
-//! The path of the metrics, in every form in which a client can ask for it.
+//! The path of the metrics, in every form that clients send.
 
 use crate::support::{Configured, Daemon, binary, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The first line of what comes back when these bytes are asked for.
+/// The status line of the response to a request for this path.
 async fn status(daemon: &Daemon, path: &[u8]) -> String {
     let mut stream = TcpStream::connect(&daemon.address).await.expect("a connection");
     let request = [b"GET ", path, b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"].concat();
@@ -15,7 +15,7 @@ async fn status(daemon: &Daemon, path: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_path_that_is_not_ascii_is_answered_in_both_forms() {
+async fn a_path_that_is_not_ascii_is_served_encoded_and_unencoded() {
     let configured = Configured::new("sources: []\n");
     let daemon = Daemon::start_with(configured.path(), &["--web.telemetry-path", "/метрики{a}"], &mut binary());
     let good: [&[u8]; 4] = [
@@ -27,7 +27,7 @@ async fn a_path_that_is_not_ascii_is_answered_in_both_forms() {
     for path in good {
         assert_eq!(status(&daemon, path).await, "HTTP/1.1 200 OK", "{}", String::from_utf8_lossy(path));
     }
-    // A client of the usual kind encodes it by itself.
+    // An ordinary client encodes the path itself.
     assert_eq!(daemon.get("/метрики{a}").await.status, 200);
     let bad: [&[u8]; 4] = [b"/metrics", b"/%D0%BC", b"/%D0", b"/%D0%BC%D0%B5%D1%82%D1%80%D0%B8%D0%BA%D0%B8%7Ba%7D/"];
     for path in bad {
