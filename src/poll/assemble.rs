@@ -8,7 +8,7 @@ use crate::poll::Target;
 use crate::problem::{Problem, join};
 use crate::provider::{Build, Provider};
 use crate::secret::{Secret, SecretRef};
-use crate::transport::client::{Clients, ExtraRoots, Network, NoWay};
+use crate::transport::client::{ClientError, Clients, ExtraRoots, Network};
 use crate::transport::proxy;
 use ring::digest::{Context, SHA256};
 use std::path::Path;
@@ -78,7 +78,7 @@ pub enum Unusable {
     Config(#[from] ConfigError),
     /// No network client can be made for the source of this name.
     #[error("source {0}: {1}")]
-    NoWay(Arc<str>, #[source] NoWay),
+    Network(Arc<str>, #[source] ClientError),
 }
 
 /// Assembles every source. It blocks while files are read.
@@ -166,7 +166,7 @@ impl Resolved {
     /// Gives it its network client.
     fn ready(self, source: config::Source, clients: &mut Clients) -> Result<Ready, Unusable> {
         let Self { provider, identity, secrets, url, network } = self;
-        let http = clients.client(&network, source.timeout).map_err(|no_way| Unusable::NoWay(source.name.clone(), no_way))?;
+        let http = clients.client(&network, source.timeout).map_err(|error| Unusable::Network(source.name.clone(), error))?;
         let about = About {
             name: source.name,
             provider: source.provider.name(),
@@ -191,7 +191,7 @@ impl Way {
     /// Resolves the settings that stand at `place`.
     fn of(place: &str, network: &config::Network, findings: &mut Findings) -> Result<Self, Problem> {
         let proxy = network.proxy.as_ref().map(|proxy| Proxy::of(&join(place, "proxy"), proxy, findings)).transpose()?;
-        let roots = |path: &Path| ExtraRoots::read(path).map_err(|text| Problem::at(join(place, "ca_file"), text));
+        let roots = |path: &Path| ExtraRoots::read(path).map_err(|error| Problem::caused(join(place, "ca_file"), error));
         Ok(Self { proxy, extra_roots: network.ca_file.as_deref().map(roots).transpose()? })
     }
 }
@@ -207,7 +207,7 @@ struct Proxy {
 impl Proxy {
     fn of(place: &str, reference: &SecretRef, findings: &mut Findings) -> Result<Self, Problem> {
         let address = reference.resolve().map_err(|error| Problem::caused(place, error))?;
-        let url = proxy::check(address.expose()).map_err(|text| Problem::at(place, text))?;
+        let url = proxy::parse_address(address.expose()).map_err(|error| Problem::caused(place, error))?;
         let mut secrets = proxy::secrets(&url);
         if !secrets.is_empty() {
             secrets.push(address.clone());

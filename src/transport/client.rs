@@ -1,11 +1,11 @@
-//! The network: reqwest with our own bounds on time, size and redirects.
+//! The HTTP client: reqwest with our own limits on time, size and redirects.
 //!
-//! It shows no address: a query can carry a secret.
+//! No error or log line of this module contains a URL, because a query can contain a secret.
 
 use super::coding::{self, Codings};
-use super::dns::Names;
-use super::failure::{broke, failure_of};
-use super::proxy::Environment;
+use super::dns::NameResolver;
+use super::failure::{connection_broke, failure_of};
+use super::proxy::{Environment, InvalidVariable};
 use super::{Http, Request, Response, parse_retry_after};
 use crate::domain::{Failure, Reason};
 use crate::secret::Secret;
@@ -15,28 +15,29 @@ use futures_util::future::BoxFuture;
 use reqwest::Method;
 use reqwest::header::{ACCEPT_ENCODING, CONNECTION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use std::path::Path;
+use rustls::pki_types::pem::{self, PemObject};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-/// The largest file of root certificates that is read, in bytes: those of a system take a quarter of a MiB.
+/// The largest file of root certificates, in bytes. Those of a system take about 256 KiB.
 const PEM_LIMIT: u64 = 4 * 1024 * 1024;
-/// How many redirects within one origin are followed.
+/// The maximum number of redirects, all within one origin.
 const REDIRECT_LIMIT: usize = 5;
-/// `User-Agent` of calls whose provider demands no other.
+/// `User-Agent` of providers that do not require another one.
 const USER_AGENT: &str = concat!("balance-exporter/", env!("CARGO_PKG_VERSION"));
 
 /// How a source reaches the network.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Network {
-    /// Overrides the proxy variables of the environment. Its address can hold a password.
+    /// Overrides the proxy variables of the environment. The address can contain a password.
     pub proxy: Option<Secret>,
-    /// Root certificates beside those of the system.
+    /// Root certificates in addition to those of the system.
     pub extra_roots: Option<ExtraRoots>,
-    /// Whether the proxy variables of the environment are ignored.
+    /// Whether to ignore the proxy variables of the environment.
     pub direct: bool,
 }
 
@@ -48,50 +49,78 @@ impl ExtraRoots {
     /// Reads all certificates of a PEM file.
     ///
     /// # Errors
-    /// What is wrong with the file and how to mend it.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let cannot = |error: String| format!("cannot read certificates from {}: {error}; name a PEM file", path.display());
-        let pem = files::read(path, PEM_LIMIT).map_err(|error| cannot(error.to_string()))?;
+    /// What is wrong with the file, and the fix.
+    pub fn read(path: &Path) -> Result<Self, RootsError> {
+        let path_buf = || path.to_owned();
+        let pem = files::read(path, PEM_LIMIT).map_err(|source| RootsError::Unreadable { path: path_buf(), source })?;
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(files::without_mark(&pem)).collect();
-        let certificates = certificates.map_err(|error| cannot(error.to_string()))?;
-        let mut probe = rustls::RootCertStore::empty();
-        if certificates.is_empty() || certificates.iter().any(|certificate| probe.add(certificate.clone()).is_err()) {
-            return Err(format!("{} holds no usable certificate; name a PEM file of root certificates", path.display()));
+        let certificates = certificates.map_err(|source| RootsError::Malformed { path: path_buf(), source })?;
+        let mut store = rustls::RootCertStore::empty();
+        if certificates.is_empty() || certificates.iter().any(|certificate| store.add(certificate.clone()).is_err()) {
+            return Err(RootsError::Unusable { path: path_buf() });
         }
         Ok(Self(certificates.into()))
     }
 }
 
-/// Makes the clients of all sources. Sources that reach the network in the same way share certificates and TLS sessions, and keep
-/// them over a reload. The system's root certificates are read once.
+/// Why root certificates cannot be read from a file, with the fix.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    /// The file cannot be read.
+    #[error("cannot read certificates from {}: {source}; name a PEM file", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The file is not PEM.
+    #[error("cannot read certificates from {}: {source}; name a PEM file", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: pem::Error,
+    },
+    /// The file contains no certificate, or one that cannot be a root.
+    #[error("{} holds no usable certificate; name a PEM file of root certificates", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Creates and caches the clients of all sources. Sources with the same network settings share certificates and TLS sessions, also
+/// across reloads. The root certificates of the system are read once.
 ///
-/// Each request has a connection of its own. A server may end an idle connection at any time, also just as the next request arrives;
-/// whether it has acted on that request cannot be known, and a `POST` must not be sent twice. TLS sessions are resumed, so that a
-/// new connection costs little.
+/// Each request uses a new connection. A server may close an idle connection at any time, even while the next request arrives. It is
+/// then unknown whether the server has processed that request, and a `POST` must not be sent twice. TLS session resumption keeps new
+/// connections cheap.
 #[derive(Default)]
 pub struct Clients {
-    /// Each with the timeout that is put in for a source.
-    made: Vec<(Network, Client)>,
+    /// By network settings. The timeout is set for each source.
+    cached: Vec<(Network, Client)>,
     system_roots: Option<rustls::RootCertStore>,
-    names: Names,
+    resolver: NameResolver,
 }
 
 impl Clients {
-    /// A client for one source; `timeout` bounds each of its calls from the first byte sent to the last byte read.
+    /// A client for one source. `timeout` limits each call, from the first byte sent to the last byte read.
     ///
     /// # Errors
-    /// When the TLS or proxy settings cannot be used.
-    pub fn client(&mut self, network: &Network, timeout: Duration) -> Result<Client, NoWay> {
-        let found = self.made.iter().find(|(made, _)| made == network).map(|(_, client)| client.clone());
+    /// When the TLS or proxy settings are invalid.
+    pub fn client(&mut self, network: &Network, timeout: Duration) -> Result<Client, ClientError> {
+        let found = self.cached.iter().find(|(cached, _)| cached == network).map(|(_, client)| client.clone());
         let client = match found {
             Some(client) => client,
-            None => self.make(network)?,
+            None => self.create(network)?,
         };
         Ok(Client { timeout, ..client })
     }
 
-    fn make(&mut self, network: &Network) -> Result<Client, NoWay> {
-        let unusable = |_| NoWay("the proxy or TLS settings cannot be used; correct them".to_owned());
+    fn create(&mut self, network: &Network) -> Result<Client, ClientError> {
+        // The error of reqwest is dropped, because it can contain the address of the proxy.
+        let unusable = |_| ClientError::Settings;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls(network.extra_roots.as_ref()))
             .redirect(reqwest::redirect::Policy::none())
@@ -101,43 +130,44 @@ impl Clients {
             .user_agent(USER_AGENT)
             .pool_max_idle_per_host(0)
             .no_proxy()
-            .dns_resolver(self.names.clone());
+            .dns_resolver(self.resolver.clone());
         let mut secrets = Vec::new();
         if let Some(proxy) = &network.proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.expose()).map_err(unusable)?);
         } else if !network.direct {
-            let environment = Environment::read().map_err(NoWay)?;
+            let environment = Environment::read()?;
             secrets = environment.secrets();
             builder = builder.proxy(reqwest::Proxy::custom(move |url| environment.proxy(url)));
         }
         let client = Client { inner: builder.build().map_err(unusable)?, secrets: secrets.into(), timeout: Duration::ZERO };
-        self.made.push((network.clone(), client.clone()));
+        self.cached.push((network.clone(), client.clone()));
         Ok(client)
     }
 
-    /// Forgets the clients of all other ways to the network.
+    /// Drops the cached clients of all other network settings.
     pub fn keep(&mut self, used: &[&Network]) {
-        self.made.retain(|(network, _)| used.contains(&network));
+        self.cached.retain(|(network, _)| used.contains(&network));
     }
 
     fn tls(&mut self, extra: Option<&ExtraRoots>) -> rustls::ClientConfig {
-        // A machine without system roots still polls what `ca_file` vouches for; anything else then fails with `tls`.
+        // Without root certificates of the system, only servers that `ca_file` covers can be polled; others fail with `tls`.
         let mut roots = self.system_roots.get_or_insert_with(system_roots).clone();
         roots.add_parsable_certificates(extra.into_iter().flat_map(|extra| extra.0.iter().cloned()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        #[expect(clippy::expect_used, reason = "ring supports both versions of TLS that rustls knows")]
+        #[expect(clippy::expect_used, reason = "ring supports all TLS versions of rustls")]
         let versions = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .expect("the TLS versions fit the provider");
+            .expect("the provider supports the TLS versions");
         versions.with_root_certificates(roots).with_no_client_auth()
     }
 }
 
-/// What every request carries unless its provider demands otherwise.
+/// Headers of every request; a provider can override them.
 fn default_headers() -> HeaderMap {
     HeaderMap::from_iter([
         (ACCEPT_ENCODING, HeaderValue::from_static(coding::ACCEPTED)),
-        // The server ends the connection first, and so has to remember it: many polls of one host would use up our ports.
+        // Makes the server close the connection first, so that TIME_WAIT is on its side: many polls of one host would otherwise use up
+        // our ports.
         (CONNECTION, HeaderValue::from_static("close")),
     ])
 }
@@ -145,9 +175,9 @@ fn default_headers() -> HeaderMap {
 fn system_roots() -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
     if let Some(path) = std::env::var_os("SSL_CERT_FILE") {
-        // The library would read a device without an end for ever.
+        // rustls-native-certs would read an endless device such as /dev/zero for ever.
         if let Err(error) = files::read_regular(Path::new(&path), PEM_LIMIT) {
-            tracing::warn!(%error, "no root certificates of the system: SSL_CERT_FILE cannot be read; name a PEM file");
+            tracing::warn!(%error, "cannot read SSL_CERT_FILE, so there are no root certificates of the system; name a PEM file");
             return roots;
         }
     }
@@ -163,10 +193,16 @@ pub struct Client {
     timeout: Duration,
 }
 
-/// Why a source cannot reach the network. No address of a proxy stands in it: it can hold a password.
+/// Why no client can be created. It never contains the address of a proxy, which can contain a password.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct NoWay(String);
+pub enum ClientError {
+    /// reqwest rejects the proxy or TLS settings.
+    #[error("the proxy or TLS settings are invalid; correct them")]
+    Settings,
+    /// A proxy variable of the environment is invalid.
+    #[error(transparent)]
+    Variable(#[from] InvalidVariable),
+}
 
 impl Http for Client {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>> {
@@ -175,13 +211,13 @@ impl Http for Client {
 }
 
 impl Client {
-    /// Secrets of the environment that go over the network with each request.
+    /// Secrets from the environment that are sent with each request.
     #[must_use]
     pub fn secrets(&self) -> &[Secret] {
         &self.secrets
     }
 
-    /// Sends the request, and again to wherever a redirect within its origin points.
+    /// Sends the request and follows redirects within its origin.
     async fn follow(&self, request: &Request, deadline: Instant) -> Result<Response, Failure> {
         let mut url = request.url.clone();
         for _ in 0..=REDIRECT_LIMIT {
@@ -203,23 +239,23 @@ impl Client {
             builder.send()
         };
         let response = match send().await {
-            Err(error) if request.retry_reset && broke(&error) => send().await,
+            Err(error) if request.retry_reset && connection_broke(&error) => send().await,
             response => response,
         };
         response.map_err(|error| failure_of(&error))
     }
 
-    /// Reads the response to its end and decodes it. The status of a failure has said what matters: the body would only tell it in
-    /// words, so one that cannot be read changes nothing.
+    /// Reads the whole response and decodes it. If the status already is a failure, a body that cannot be read or decoded is ignored:
+    /// it would only describe the failure.
     async fn read(&self, mut response: reqwest::Response, deadline: Instant) -> Result<Response, Failure> {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
         let codings = Codings::of(response.headers());
         let mut body = Vec::new();
-        let read = self.until(deadline, gather(&mut response, codings.limit(), &mut body)).await;
+        let read = self.until(deadline, read_body(&mut response, codings.limit(), &mut body)).await;
         let body = match read {
             Err(failure) if status.is_success() => return Err(failure),
-            // The beginning of a plain text is worth more than nothing.
+            // A truncated text can still describe the failure.
             Err(_) if codings.are_none() => body,
             Err(_) => Vec::new(),
             Ok(()) => match codings.decode(body) {
@@ -230,16 +266,17 @@ impl Client {
         Ok(Response { status, retry_after, body, received: std::time::Instant::now() })
     }
 
-    /// Does a part of a call as long as there is time for it.
-    async fn until<T>(&self, deadline: Instant, part: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        tokio::time::timeout_at(deadline, part).await.unwrap_or_else(|_| {
+    /// Runs a step of a call until the deadline.
+    async fn until<T>(&self, deadline: Instant, step: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::time::timeout_at(deadline, step).await.unwrap_or_else(|_| {
             let timeout = humantime::format_duration(self.timeout);
-            Err(Failure::new(Reason::Timeout, format!("no whole answer within {timeout}")))
+            Err(Failure::new(Reason::Timeout, format!("no complete answer within {timeout}")))
         })
     }
 }
 
-/// Only a `GET` is sent again, and only to the scheme, host and port it was meant for: its headers carry credentials.
+/// The target of a redirect to follow. Only a `GET` is redirected, and only within its scheme, host and port, because its headers
+/// contain credentials.
 fn redirect_within_origin(request: &Request, url: &Url, response: &reqwest::Response) -> Option<Url> {
     if request.method != Method::GET || !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -248,8 +285,8 @@ fn redirect_within_origin(request: &Request, url: &Url, response: &reqwest::Resp
     (next.origin() == url.origin() && next.username().is_empty() && next.password().is_none()).then_some(next)
 }
 
-/// Reads the body as it comes over the wire. What came before a failure stays in `body`.
-async fn gather(response: &mut reqwest::Response, limit: usize, body: &mut Vec<u8>) -> Result<(), Failure> {
+/// Reads the encoded body. After an error, `body` holds what was read before.
+async fn read_body(response: &mut reqwest::Response, limit: usize, body: &mut Vec<u8>) -> Result<(), Failure> {
     while let Some(chunk) = response.chunk().await.map_err(|error| failure_of(&error))? {
         if body.len() + chunk.len() > limit {
             return Err(coding::too_large());

@@ -1,6 +1,7 @@
-//! Content codings (RFC 9110, section 8.4): a body as it was before it was encoded.
+//! Decodes content codings (RFC 9110, section 8.4).
 //!
-//! Pure functions of bytes. A body that cannot be decoded to its very end is an error, and encoded bytes never pass as plain ones.
+//! Pure functions of bytes. A body that is truncated, damaged or followed by other bytes is an error; encoded bytes are never
+//! returned as plain ones.
 
 use super::BODY_LIMIT;
 use crate::domain::{Failure, Reason};
@@ -10,14 +11,14 @@ use flate2::{Decompress, FlushDecompress, Status};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, TRANSFER_ENCODING};
 use std::io::Read;
 
-/// What is accepted unless a provider demands other words.
+/// `Accept-Encoding` of providers that do not require another value.
 pub(super) const ACCEPTED: &str = "gzip,deflate,br";
-/// The largest encoded body, in bytes. What cannot be compressed becomes a little longer, so it is more than [`BODY_LIMIT`].
+/// The largest encoded body, in bytes. It is more than [`BODY_LIMIT`], because incompressible data grows a little when encoded.
 const ENCODED_LIMIT: usize = 2 * BODY_LIMIT;
-/// How many codings one body can have. Each costs a pass over the body, and an honest server needs one.
-const MOST: usize = 4;
-/// Room for a piece of decoded text.
-const PIECE: usize = 16 * 1024;
+/// The maximum number of codings of one body. Each costs a pass over the body; one is usual.
+const CODING_LIMIT: usize = 4;
+/// The size of the output buffer, in bytes.
+const BUFFER_SIZE: usize = 16 * 1024;
 
 /// The codings of a body, in the order in which they were applied.
 #[derive(Debug, PartialEq)]
@@ -33,8 +34,8 @@ enum Coding {
 }
 
 impl Codings {
-    /// Reads the codings from the headers. Transfer codings were applied after content codings; a server must not use any that it
-    /// was not asked for (RFC 9110, section 10.1.4), but one that does so must not pass unnoticed.
+    /// Reads the codings from the headers. Transfer codings were applied after content codings. A server must not use transfer codings
+    /// that were not requested (RFC 9110, section 10.1.4); if it does, they are decoded all the same.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let content = headers.get_all(CONTENT_ENCODING).iter();
         let lines = content.chain(headers.get_all(TRANSFER_ENCODING));
@@ -43,27 +44,27 @@ impl Codings {
         Self(names.filter_map(|name| Coding::of(&name)).collect())
     }
 
-    /// How long the body can be as it comes over the wire.
+    /// The largest encoded body, in bytes.
     pub(super) fn limit(&self) -> usize {
         if self.are_none() { BODY_LIMIT } else { ENCODED_LIMIT }
     }
 
-    /// Whether the body is plain as it comes.
+    /// Whether the body is not encoded.
     pub(super) fn are_none(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The plain body, at most [`BODY_LIMIT`] bytes of it. An empty body is none, whatever the headers say of it: answers without a
-    /// body repeat the headers of those with one.
+    /// Decodes a body to at most [`BODY_LIMIT`] bytes. An empty body stays empty, whatever the headers say: responses without a body
+    /// repeat the headers of responses with one.
     ///
     /// # Errors
-    /// When the body is damaged, too large, or encoded in a way that is not known.
+    /// When the body is damaged or too large, or has an unknown coding.
     pub(super) fn decode(&self, mut body: Vec<u8>) -> Result<Vec<u8>, Failure> {
         if body.is_empty() {
             return Ok(body);
         }
-        if self.0.len() > MOST {
-            return Err(Failure::new(Reason::Decode, format!("the body has more than {MOST} content codings")));
+        if self.0.len() > CODING_LIMIT {
+            return Err(Failure::new(Reason::Decode, format!("the body has more than {CODING_LIMIT} content codings")));
         }
         for (left, coding) in self.0.iter().enumerate().rev() {
             let limit = if left == 0 { BODY_LIMIT } else { ENCODED_LIMIT };
@@ -87,15 +88,15 @@ impl Coding {
             "gzip" | "x-gzip" => Some(Self::Gzip),
             "deflate" => Some(Self::Deflate),
             "br" => Some(Self::Brotli),
-            // An empty element of a list is none (RFC 9110, section 5.6.1); the last chunk has been read where there were chunks.
-            // "none" and "utf-8" are what PHP programs send to switch compression off and to name the character set.
+            // Empty list elements are ignored (RFC 9110, section 5.6.1). hyper has already decoded chunks. PHP programs send "none" to
+            // disable compression, and "utf-8" as the character set.
             "" | "identity" | "chunked" | "none" | "utf-8" => None,
             _ => Some(Self::Unknown),
         }
     }
 }
 
-/// All members of a gzip file, which are one text (RFC 1952, section 2.2).
+/// Decodes all members of a gzip file, which form one text (RFC 1952, section 2.2).
 fn gunzip(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
     let mut plain = Vec::new();
     let mut bounded = MultiGzDecoder::new(body).take(limit as u64 + 1);
@@ -103,15 +104,15 @@ fn gunzip(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
     if plain.len() > limit { Err(too_large()) } else { Ok(plain) }
 }
 
-/// Deflate in the zlib format, as RFC 9110 demands, or without it, as some servers send it.
+/// Decodes deflate in the zlib format, which RFC 9110 requires, or without it, as some servers send it.
 fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
-    // The first nibble of the zlib format. A bare stream that began so would be a stored block with padding that is not zero,
-    // which no encoder writes.
+    // The low nibble that identifies the zlib format. A raw stream with it would be a stored block with nonzero padding, which no
+    // encoder writes.
     let zlib = body.first().is_some_and(|first| first & 0x0f == 8);
     let mut stream = Decompress::new(zlib);
     let (mut plain, mut read) = (Vec::new(), 0);
     loop {
-        plain.reserve(PIECE);
+        plain.reserve(BUFFER_SIZE);
         let (rest, before) = (body.get(read..).unwrap_or_default(), plain.len());
         let status = stream.decompress_vec(rest, &mut plain, FlushDecompress::None);
         let status = status.map_err(|error| damaged("deflate", &error.to_string()))?;
@@ -122,7 +123,7 @@ fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
         match status {
             Status::StreamEnd if used == body.len() => return Ok(plain),
             Status::StreamEnd => return Err(damaged("deflate", AFTER_THE_END)),
-            Status::Ok | Status::BufError if used == read && plain.len() == before => return Err(damaged("deflate", CUT_OFF)),
+            Status::Ok | Status::BufError if used == read && plain.len() == before => return Err(damaged("deflate", TRUNCATED)),
             Status::Ok | Status::BufError => read = used,
         }
     }
@@ -130,15 +131,15 @@ fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
 
 fn unbrotli(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
     let alloc = StandardAlloc::default;
-    // The coding `br` has no large windows.
+    // `br` does not allow large windows.
     let mut state = BrotliState::new_strict(alloc(), alloc(), alloc());
-    let (mut plain, mut piece) = (Vec::new(), vec![0; PIECE]);
+    let (mut plain, mut buffer) = (Vec::new(), vec![0; BUFFER_SIZE]);
     let (mut left, mut read, mut total) = (body.len(), 0, 0);
     loop {
-        let (mut room, mut written) = (piece.len(), 0);
+        let (mut room, mut written) = (buffer.len(), 0);
         let result =
-            BrotliDecompressStream(&mut left, &mut read, body, &mut room, &mut written, &mut piece, &mut total, &mut state);
-        plain.extend_from_slice(piece.get(..written).unwrap_or_default());
+            BrotliDecompressStream(&mut left, &mut read, body, &mut room, &mut written, &mut buffer, &mut total, &mut state);
+        plain.extend_from_slice(buffer.get(..written).unwrap_or_default());
         if plain.len() > limit {
             return Err(too_large());
         }
@@ -146,13 +147,13 @@ fn unbrotli(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
             BrotliResult::NeedsMoreOutput => {}
             BrotliResult::ResultSuccess if left == 0 => return Ok(plain),
             BrotliResult::ResultSuccess => return Err(damaged("br", AFTER_THE_END)),
-            BrotliResult::NeedsMoreInput => return Err(damaged("br", CUT_OFF)),
-            BrotliResult::ResultFailure => return Err(damaged("br", "no such stream")),
+            BrotliResult::NeedsMoreInput => return Err(damaged("br", TRUNCATED)),
+            BrotliResult::ResultFailure => return Err(damaged("br", "it is damaged")),
         }
     }
 }
 
-const CUT_OFF: &str = "it is cut off";
+const TRUNCATED: &str = "it is truncated";
 const AFTER_THE_END: &str = "bytes follow its end";
 
 /// The failure of a body that is too large.

@@ -1,4 +1,4 @@
-//! What an error of the HTTP and TLS libraries means: its reason, and words that name the cause and no address.
+//! Maps errors of the HTTP and TLS libraries to reasons, with a text that names the cause and contains no URL.
 
 use crate::domain::{Failure, Reason};
 use rustls::pki_types::UnixTime;
@@ -8,10 +8,10 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-/// Why a request has no answer.
+/// The failure of a request that got no response.
 pub(super) fn failure_of(error: &reqwest::Error) -> Failure {
     let reason = reason_of(error);
-    // The innermost error is the one that tells; the outer ones print the address.
+    // The innermost error names the cause; the outer ones print the URL.
     let cause = chain(error).last().map(words).unwrap_or_default();
     Failure::new(reason, if cause.is_empty() { "no answer".to_owned() } else { cause })
 }
@@ -23,14 +23,14 @@ fn words(cause: &(dyn Error + 'static)) -> String {
 fn words_of_tls(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "what answers does not speak TLS; is this the port of http?".to_owned()
+            "the server does not speak TLS; is this its http port?".to_owned()
         }
         rustls::Error::InvalidCertificate(error) => format!("the server's certificate {}", words_of_certificate(error)),
         other => other.to_string(),
     }
 }
 
-/// What is wrong with a certificate, and what to do where the library does not say so.
+/// What is wrong with a certificate, and the fix.
 fn words_of_certificate(error: &CertificateError) -> String {
     let fixed = match error {
         CertificateError::UnknownIssuer => "is not issued by a trusted CA; name the CA's certificate in ca_file",
@@ -39,7 +39,7 @@ fn words_of_certificate(error: &CertificateError) -> String {
         CertificateError::NotValidYetContext { not_before, .. } => {
             return format!("is not valid before {}; is the clock right?", date(*not_before));
         }
-        // The library has no variant for it.
+        // rustls has no variant for this error.
         CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => {
             "is a CA certificate used as its own; give the server one with CA:FALSE, and name its issuer in ca_file"
         }
@@ -50,7 +50,7 @@ fn words_of_certificate(error: &CertificateError) -> String {
 }
 
 fn date(time: UnixTime) -> impl Display {
-    // Certificates know no later time, and nor does the format.
+    // The latest time that certificates and RFC 3339 can express.
     const LAST: u64 = 253_402_300_799;
     humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs().min(LAST)))
 }
@@ -65,28 +65,28 @@ fn reason_of(error: &reqwest::Error) -> Reason {
     if chain(error).any(<dyn Error>::is::<rustls::Error>) {
         return Reason::Tls;
     }
-    if broke(error) {
+    if connection_broke(error) {
         return Reason::Connect;
     }
     let unreadable = chain(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse));
     if unreadable || error.is_decode() { Reason::Decode } else { Reason::Connect }
 }
 
-/// The errors beneath `error`, outermost first.
+/// The source chain of `error`, outermost first.
 fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| beneath(*cause))
+    std::iter::successors(error.source(), |cause| source_of(*cause))
 }
 
-fn beneath<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    // `source` of an I/O error passes over the error it wraps.
+fn source_of<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // `io::Error::source` skips the error that it wraps.
     match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => cause.source(),
     }
 }
 
-/// Whether the peer gave the connection up before the answer was whole.
-pub(super) fn broke(error: &reqwest::Error) -> bool {
+/// Whether the connection was closed before the response was complete.
+pub(super) fn connection_broke(error: &reqwest::Error) -> bool {
     chain(error).any(|cause| {
         let reset = matches!(
             io_kind(cause),
@@ -97,7 +97,7 @@ pub(super) fn broke(error: &reqwest::Error) -> bool {
 }
 
 fn ended_early(error: &hyper::Error) -> bool {
-    // An early end within the body has no name of its own; that of a compressed text within a whole body is another matter.
+    // hyper has no kind of its own for an early end within the body. The early end of a compressed text is a different error.
     let in_body = error.source().and_then(io_kind) == Some(io::ErrorKind::UnexpectedEof);
     in_body || error.is_incomplete_message() || error.is_closed() || error.is_canceled()
 }

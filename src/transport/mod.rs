@@ -1,6 +1,6 @@
 //! HTTP as providers see it: a request, a response, and what a status means.
 //!
-//! Providers are handed an [`Http`] and never learn what is behind it; [`client`] is the one that talks to the network.
+//! Providers depend only on the trait [`Http`]; [`client`] implements it over the network.
 
 pub mod client;
 mod coding;
@@ -24,13 +24,13 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 pub struct Request {
     /// `GET` or `POST`.
     pub method: Method,
-    /// Where to. It is never shown.
+    /// It can contain a secret and is never logged.
     pub url: Url,
-    /// Beside those that every call carries.
+    /// In addition to the headers of every request.
     pub headers: HeaderMap,
     /// Absent for `GET`.
     pub body: Option<Vec<u8>>,
-    /// Whether a reset connection is tried once more at once.
+    /// Whether to retry once, immediately, when the connection is reset.
     pub retry_reset: bool,
 }
 
@@ -41,7 +41,7 @@ impl Request {
         Self { method: Method::GET, url, headers: HeaderMap::new(), body: None, retry_reset: false }
     }
 
-    /// A `POST` of a body in this media type.
+    /// A `POST` with a body of this media type.
     #[must_use]
     pub fn post(url: Url, content_type: &'static str, body: Vec<u8>) -> Self {
         let mut headers = HeaderMap::new();
@@ -49,7 +49,7 @@ impl Request {
         Self { method: Method::POST, url, headers, body: Some(body), retry_reset: false }
     }
 
-    /// The request with one more header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -57,37 +57,37 @@ impl Request {
     }
 }
 
-/// A header value that no `Debug` and no log of a library shows.
+/// A header value that `Debug` output and the logs of libraries hide.
 ///
 /// # Errors
-/// When the text holds what a header cannot: control characters or line ends.
+/// When the text contains characters that a header cannot: control characters or line ends.
 pub fn secret_header(text: &str) -> Result<HeaderValue, reqwest::header::InvalidHeaderValue> {
     let mut value = HeaderValue::try_from(text)?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// What came back, read to its end.
+/// A complete response.
 pub struct Response {
-    /// Of the last answer, after redirects that were followed.
+    /// Of the last response, after redirects.
     pub status: StatusCode,
-    /// The provider's wish, whatever the status.
+    /// `Retry-After`, for any status.
     pub retry_after: Option<RetryAfter>,
     /// Decompressed, at most [`BODY_LIMIT`] bytes.
     pub body: Vec<u8>,
-    /// When it had come, by the clock of the [`Http`] that sent the request. Whoever reads responses needs no clock of its own.
+    /// When the response was complete, so that providers need no clock.
     pub received: Instant,
 }
 
 impl Response {
-    /// A failure of this reason, with the wish that came with the response.
+    /// A failure with this reason and the `Retry-After` of the response.
     #[must_use]
     pub fn failure(&self, reason: Reason, detail: impl Into<String>) -> Failure {
         Failure { reason, detail: detail.into(), retry_after: self.retry_after }
     }
 }
 
-/// What a status means; nothing for 2xx.
+/// The reason of a failure status; absent for 2xx.
 #[must_use]
 pub fn reason_of_status(status: StatusCode) -> Option<Reason> {
     Some(match status.as_u16() {
@@ -104,22 +104,22 @@ pub fn reason_of_status(status: StatusCode) -> Option<Reason> {
     })
 }
 
-/// `Retry-After` in either of its forms: seconds, or an HTTP date. What is neither is ignored.
+/// Parses `Retry-After`: seconds, or an HTTP date. Absent if it is neither.
 #[must_use]
 pub fn parse_retry_after(value: &str) -> Option<RetryAfter> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit mean "very long", and the schedule bounds that.
+        // A number that overflows means "very long"; the schedule caps it.
         return Some(RetryAfter::Delay(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX)))));
     }
     httpdate::parse_http_date(value).ok().map(|at: SystemTime| RetryAfter::At(at))
 }
 
-/// Sends requests. An implementation bounds the time of a call and the size of a body.
+/// Sends requests. An implementation limits the time of a call and the size of a body.
 pub trait Http: Send + Sync {
-    /// Sends one request and reads the response to its end.
+    /// Sends one request and reads the whole response.
     ///
-    /// Any status is a response; a failure means that there was none that could be read.
+    /// Any status is a response. A failure means that there was no complete response.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>>;
 }
 

@@ -1,32 +1,45 @@
-//! Proxies: their addresses, and the variables of the environment that name them.
+//! Addresses of proxies, and the environment variables that name them.
 //!
-//! Nobody has specified the variables, and every program reads them in its own way. The HTTP library's way would pass credentials to
-//! a proxy that the user has excepted, or past one that is named: it takes `*` for names only, knows no ports, no `*.domain` and no
-//! brackets, and ignores an address that it cannot read. So they are read here, and an exception covers what any of curl, Go and
-//! Python would let it cover.
+//! The variables have no specification, and programs interpret them differently. reqwest's interpretation could send credentials to a
+//! proxy that the user has excluded, or bypass one that is configured: `*` covers only names, ports, `*.domain` and brackets are not
+//! supported, and an invalid address is ignored. This module therefore parses them itself; an exception covers what it covers in any
+//! of curl, Go and Python.
 
 use crate::secret::Secret;
 use base64::Engine;
 use std::net::IpAddr;
 use url::{Host, Url};
 
-/// The variables of each kind; the first that is not empty counts.
+/// Variables by kind; the first that is not empty is used.
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// Reads the address of a proxy.
-///
-/// # Errors
-/// What is wrong, without the address: it can hold a password.
-pub fn check(address: &str) -> Result<Url, String> {
-    let parsed = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    parsed.ok_or_else(|| "not the address of a proxy; write http://HOST:PORT".to_owned())
+/// An address that is not one of a proxy. The error does not contain it, because it can contain a password.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the address of a proxy; write http://HOST:PORT")]
+pub struct InvalidAddress;
+
+/// An environment variable whose value is not the address of a proxy.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {name} is {source}")]
+pub struct InvalidVariable {
+    name: &'static str,
+    source: InvalidAddress,
 }
 
-/// What a proxy, which sees them, must not get into the log: the password as it is written and as it is meant, and the header that
-/// is made of it. Nothing where there is no password: masking the address would hide more than it protects.
+/// Parses the address of a proxy.
+///
+/// # Errors
+/// When it is not an `http` or `https` URL with a host.
+pub fn parse_address(address: &str) -> Result<Url, InvalidAddress> {
+    let parsed = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    parsed.ok_or(InvalidAddress)
+}
+
+/// The secrets that a response of the proxy could echo into the log: the password, encoded and decoded, and the value of the
+/// authorization header. Empty without a password: masking the address would hide more than it protects.
 #[must_use]
 pub fn secrets(address: &Url) -> Vec<Secret> {
     let Some(password) = address.password() else { return Vec::new() };
@@ -48,60 +61,60 @@ impl Environment {
     /// Reads the variables of this process.
     ///
     /// # Errors
-    /// Which variable cannot be used, without its value.
-    pub(super) fn read() -> Result<Self, String> {
+    /// The variable that is invalid, without its value.
+    pub(super) fn read() -> Result<Self, InvalidVariable> {
         Self::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
-    fn of(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+    fn of(variable: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidVariable> {
         let first = |names: [&'static str; 2]| {
             let set = names.into_iter().filter_map(|name| Some((name, variable(name)?.trim().to_owned())));
             set.into_iter().find(|(_, value)| !value.is_empty())
         };
-        let proxy = |names| first(names).or_else(|| first(ALL)).map(|(name, value)| address(name, &value)).transpose();
+        let proxy = |names| first(names).or_else(|| first(ALL)).map(|(name, value)| parse_variable(name, &value)).transpose();
         let exceptions = first(EXCEPTIONS).map(|(_, value)| value).unwrap_or_default();
         let exceptions = exceptions.split(|c: char| c == ',' || c.is_whitespace()).filter_map(Exception::parse);
         Ok(Self { http: proxy(HTTP)?, https: proxy(HTTPS)?, exceptions: exceptions.collect() })
     }
 
-    /// The proxy for this address, if any.
+    /// The proxy for requests to this URL, if any.
     pub(super) fn proxy(&self, url: &Url) -> Option<Url> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
         if self.exceptions.iter().any(|exception| exception.covers(url)) { None } else { proxy.clone() }
     }
 
-    /// What must not be shown.
+    /// The secrets of all proxies.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         [&self.http, &self.https].into_iter().flatten().flat_map(secrets).collect()
     }
 }
 
-/// The address of a proxy in a variable; its scheme can be left out.
-fn address(name: &str, value: &str) -> Result<Url, String> {
+/// Parses the address of a proxy in a variable; the scheme is optional.
+fn parse_variable(name: &'static str, value: &str) -> Result<Url, InvalidVariable> {
     let whole = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    check(&whole).map_err(|error| format!("the environment variable {name} is {error}"))
+    parse_address(&whole).map_err(|source| InvalidVariable { name, source })
 }
 
-/// An entry of `NO_PROXY`: what is reached without a proxy.
+/// An entry of `NO_PROXY`: hosts that are reached without a proxy.
 struct Exception {
     hosts: Hosts,
-    /// Any where it is absent.
+    /// Absent for all ports.
     port: Option<u16>,
 }
 
 enum Hosts {
-    /// `*`: addresses as well as names.
+    /// `*`: all names and addresses.
     All,
-    /// `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`: an address and how many of its bits count.
+    /// `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`: an address and the length of the prefix in bits.
     Network(IpAddr, u32),
-    /// `example.com`, `.example.com` and `*.example.com` alike: the domain and all below it.
+    /// `example.com`, `.example.com` and `*.example.com` all mean the domain and its subdomains.
     Domain(String),
 }
 
 impl Exception {
-    /// Reads an entry. One that means nothing covers nothing.
+    /// Parses an entry. Absent if it is invalid; it then covers nothing.
     fn parse(entry: &str) -> Option<Self> {
-        // An address of IPv6 has colons of its own.
+        // First, because IPv6 addresses contain colons.
         if let Some(hosts) = Hosts::network(entry) {
             return Some(Self { hosts, port: None });
         }
@@ -143,7 +156,7 @@ impl Hosts {
     fn domain(text: &str) -> Option<Self> {
         let text = text.strip_prefix('*').unwrap_or(text);
         let text = text.strip_prefix('.').unwrap_or(text);
-        // In the spelling that a URL has: in lower case, and in ASCII.
+        // Normalized as in a URL: lower case and ASCII.
         match Host::parse(text.strip_suffix('.').unwrap_or(text)).ok()? {
             Host::Domain(domain) => Some(Self::Domain(domain)),
             Host::Ipv4(_) | Host::Ipv6(_) => None,
@@ -153,7 +166,7 @@ impl Hosts {
 
 fn within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
     match (address.to_canonical(), network) {
-        // A shift by the whole width is none: no bit counts, and all addresses are the same.
+        // A prefix of zero bits: `checked_shr` returns none for a shift by the whole width, and every address matches.
         (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).checked_shr(32 - bits).is_none_or(|rest| rest == 0),
         (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).checked_shr(128 - bits).is_none_or(|rest| rest == 0),
         _ => false,
@@ -164,7 +177,7 @@ fn within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
 mod tests {
     use super::*;
 
-    fn environment(variables: &[(&str, &str)]) -> Result<Environment, String> {
+    fn environment(variables: &[(&str, &str)]) -> Result<Environment, InvalidVariable> {
         Environment::of(|name| variables.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned()))
     }
 
@@ -188,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_not_set() {
+    fn an_empty_variable_counts_as_unset() {
         let variables = [("HTTP_PROXY", " "), ("http_proxy", " user:pass@a "), ("NO_PROXY", ""), ("no_proxy", "direct")];
         assert_eq!(proxy(&variables, "http://host/").as_deref(), Some("http://user:pass@a/"));
         assert_eq!(proxy(&variables, "http://direct/"), None);
@@ -196,21 +209,22 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_names_no_proxy_is_refused_without_its_value() {
+    fn an_invalid_variable_is_refused_without_its_value() {
         for value in ["socks5://secret:1080", "http://", "secret secret", "http://user:secret@", "a:secret", "file:///secret"] {
             let refused = environment(&[("https_proxy", value)]).err().expect(value);
             assert_eq!(
-                refused, "the environment variable https_proxy is not the address of a proxy; write http://HOST:PORT",
+                refused.to_string(),
+                "the environment variable https_proxy is not the address of a proxy; write http://HOST:PORT",
                 "{value}"
             );
         }
-        // Nobody asks for it.
+        // The invalid variable is not used.
         let shadowed = [("ALL_PROXY", "socks5://a"), ("HTTP_PROXY", "http://a"), ("HTTPS_PROXY", "http://a")];
         assert!(environment(&shadowed).is_ok());
     }
 
     #[test]
-    fn an_exception_covers_what_it_means() {
+    fn an_exception_covers_these_urls() {
         let covered = [
             ("*", "http://127.0.0.1/"),
             ("*", "http://[::1]:8080/"),
@@ -249,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_covers_nothing_else() {
+    fn an_exception_does_not_cover_these_urls() {
         let others = [
             ("", "http://host/"),
             (",", "http://host/"),
@@ -281,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_of_a_proxy_is_secret_in_every_form() {
+    fn all_forms_of_the_password_of_a_proxy_are_secret() {
         let variables = [("HTTP_PROXY", "http://user:the%20word@a"), ("HTTPS_PROXY", "http://user@a")];
         let secrets = environment(&variables).expect("good variables").secrets();
         let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();

@@ -102,7 +102,7 @@ async fn the_detail_of_tls_says_what_is_wrong_with_the_certificate() {
             tls_gateway(&ours.issue_for("192.0.2.1", false)).await,
             "the server's certificate cannot be verified: certificate not valid for name \"127.0.0.1\"; certificate is only valid for IpAddress(192.0.2.1)",
         ),
-        (trusting, plain.url("/").replace("http:", "https:"), "what answers does not speak TLS; is this the port of http?"),
+        (trusting, plain.url("/").replace("http:", "https:"), "the server does not speak TLS; is this its http port?"),
     ];
     let directory = tempfile::tempdir().expect("a directory");
     let ca_file = directory.path().join("ca.pem");

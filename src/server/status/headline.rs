@@ -150,7 +150,7 @@ pub(super) const fn meaning(reason: Reason) -> &'static str {
         Reason::Dns => "the host name could not be resolved",
         Reason::Connect => "no connection, or one that broke",
         Reason::Tls => "no trusted TLS session",
-        Reason::Timeout => "no whole answer in time",
+        Reason::Timeout => "no complete answer in time",
         Reason::Auth => "the credentials are wrong or have expired",
         Reason::Forbidden => "the credentials lack the permission",
         Reason::Blocked => "the provider has blocked the account",

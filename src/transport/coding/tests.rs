@@ -47,7 +47,7 @@ fn decode(coding: &str, body: Vec<u8>) -> Result<Vec<u8>, (Reason, String)> {
 }
 
 #[test]
-fn a_coding_is_known_by_any_of_its_names() {
+fn all_names_of_a_coding_are_known() {
     let encoded = [
         ("gzip", gzip(TEXT)),
         ("GZIP", gzip(TEXT)),
@@ -73,7 +73,7 @@ fn a_coding_is_known_by_any_of_its_names() {
 }
 
 #[test]
-fn deflate_has_two_formats() {
+fn both_formats_of_deflate_are_decoded() {
     for level in 0..=9 {
         assert_eq!(decode("deflate", raw(TEXT, level)), Ok(TEXT.to_vec()), "level {level}");
     }
@@ -84,7 +84,7 @@ fn deflate_has_two_formats() {
 }
 
 #[test]
-fn members_of_a_gzip_file_are_one_text() {
+fn members_of_a_gzip_file_form_one_text() {
     let (first, second) = TEXT.split_at(20);
     assert_eq!(decode("gzip", [gzip(first), gzip(second)].concat()), Ok(TEXT.to_vec()));
     assert_eq!(decode("gzip", [gzip(b""), gzip(TEXT), gzip(b""), gzip(b"")].concat()), Ok(TEXT.to_vec()));
@@ -104,7 +104,7 @@ fn codings_are_undone_in_the_reverse_order_of_their_application() {
 }
 
 #[test]
-fn transfer_codings_come_after_content_codings() {
+fn transfer_codings_are_decoded_before_content_codings() {
     assert_eq!(decode_lines(&[(TRANSFER_ENCODING, "chunked")], TEXT.to_vec()), Ok(TEXT.to_vec()));
     assert_eq!(decode_lines(&[(TRANSFER_ENCODING, "gzip, chunked")], gzip(TEXT)), Ok(TEXT.to_vec()));
     let lines = [(TRANSFER_ENCODING, "gzip, chunked"), (CONTENT_ENCODING, "br")];
@@ -112,7 +112,7 @@ fn transfer_codings_come_after_content_codings() {
 }
 
 #[test]
-fn what_is_not_known_is_not_passed_as_plain() {
+fn an_unknown_coding_is_never_returned_as_plain() {
     for coding in ["zstd", "compress", "gzip;q=1", "gzip br", "\"gzip\"", "aws-chunked", "gzip, lzma", "gz\u{ed}p"] {
         let refused = decode(coding, TEXT.to_vec()).map_err(|e| e.0);
         assert_eq!(refused, Err(Reason::Decode), "{coding}");
@@ -122,14 +122,14 @@ fn what_is_not_known_is_not_passed_as_plain() {
 }
 
 #[test]
-fn an_answer_without_a_body_has_nothing_to_decode() {
+fn an_empty_body_stays_empty() {
     for coding in ["gzip", "deflate", "br", "zstd", "gzip, br", "a,b,c,d,e,f"] {
         assert_eq!(decode(coding, Vec::new()), Ok(Vec::new()), "{coding}");
     }
 }
 
 #[test]
-fn a_stream_is_read_to_its_very_end_and_no_further() {
+fn truncated_streams_and_trailing_bytes_are_refused() {
     let streams = [("gzip", gzip(TEXT)), ("deflate", zlib(TEXT)), ("deflate", raw(TEXT, 6)), ("br", brotli(TEXT))];
     for (coding, stream) in streams {
         for after in [&b"\0"[..], b"\n", b"{\"error\":\"down\"}", b"\x1f\x8b", &[0; 1000]] {
@@ -142,7 +142,7 @@ fn a_stream_is_read_to_its_very_end_and_no_further() {
         }
         assert_eq!(decode(coding, TEXT.to_vec()).map_err(|e| e.0), Err(Reason::Decode), "{coding}");
     }
-    // The members after the first are held to the same.
+    // The same holds for every further member.
     let two = [gzip(TEXT), gzip(TEXT)].concat();
     for length in gzip(TEXT).len() + 1..two.len() {
         assert_eq!(decode("gzip", two[..length].to_vec()).map_err(|e| e.0), Err(Reason::Decode), "{length} bytes");
@@ -150,9 +150,9 @@ fn a_stream_is_read_to_its_very_end_and_no_further() {
 }
 
 #[test]
-fn a_damaged_stream_is_not_passed_on() {
+fn a_stream_with_a_wrong_checksum_is_refused() {
     for (coding, stream) in [("gzip", gzip(TEXT)), ("deflate", zlib(TEXT))] {
-        // The last bytes are the checksum, in gzip with the length.
+        // The checksum, or in gzip the length.
         for from_end in 1..=4 {
             let mut damaged = stream.clone();
             let at = damaged.len() - from_end;
@@ -174,16 +174,16 @@ fn a_body_is_bounded_after_each_coding() {
         assert_eq!(decode(coding, bomb.clone()).map_err(|e| e.0), Err(Reason::TooLarge), "{coding}");
         assert_eq!(decode(&format!("{coding}, gzip"), gzip(&bomb)).map_err(|e| e.0), Err(Reason::TooLarge), "{coding}, gzip");
     }
-    // A bomb within a small text is a bomb as well.
+    // A bomb that is compressed twice is small at first.
     let inner = gzip(&vec![0; 4 * BODY_LIMIT]);
     assert_eq!(decode("gzip, gzip, gzip", gzip(&inner)).map_err(|e| e.0), Err(Reason::TooLarge));
-    // Text that cannot be compressed becomes longer, and is not refused for that.
+    // Incompressible data grows when it is encoded, and is accepted all the same.
     let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(BODY_LIMIT).collect();
     assert!(gzip(&noise).len() > BODY_LIMIT);
     assert_eq!(decode("gzip, deflate", zlib(&gzip(&noise))), Ok(noise));
 }
 
-/// Encodes with the coding of this number, and says what it is called.
+/// Encodes with the coding of this number; returns its name as well.
 fn encode(which: u8, plain: &[u8]) -> (&'static str, Vec<u8>) {
     match which {
         0 => ("gzip", gzip(plain)),
@@ -196,7 +196,7 @@ fn encode(which: u8, plain: &[u8]) -> (&'static str, Vec<u8>) {
 }
 
 #[test]
-fn whatever_was_encoded_is_decoded_and_nothing_that_was_cut_or_added_to() {
+fn round_trips_decode_and_truncated_or_extended_bodies_are_refused() {
     let seed = fastrand::u64(..);
     let mut runner = TestRunner::new(ProptestConfig { rng_seed: RngSeed::Fixed(seed), cases: 200, ..ProptestConfig::default() });
     let text =
@@ -209,13 +209,13 @@ fn whatever_was_encoded_is_decoded_and_nothing_that_was_cut_or_added_to() {
             body = encoded;
             names.push(name);
         }
-        // One line for the first, another for the rest.
+        // One header line for the first coding, another for the rest.
         let rest = names[1..].join(" ,");
         let lines = [(CONTENT_ENCODING, names[0]), (CONTENT_ENCODING, rest.as_str())];
         prop_assert_eq!(decode_lines(&lines, body.clone()), Ok(text));
         if names.iter().any(|name| *name != "identity") {
             let shorter = body[..cut.index(body.len())].to_vec();
-            // Where the cut is between two members, what is left is whole.
+            // A cut between two gzip members leaves a valid file.
             prop_assert!(shorter.is_empty() || names.contains(&"X-GZip") || decode_lines(&lines, shorter).is_err());
             body.push(more);
             prop_assert!(decode_lines(&lines, body).is_err());
