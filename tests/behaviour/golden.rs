@@ -6,28 +6,28 @@ use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Act, Reply, StandIn};
 
-/// What differs from run to run, replaced by a letter.
-fn settled(metrics: &str) -> String {
+/// The page with the values that differ between runs replaced by a letter.
+fn normalized(metrics: &str) -> String {
     let varying = [
         "balance_last_success_timestamp_seconds",
         "balance_poll_duration_seconds",
         "balance_exporter_config_last_reload_success_timestamp_seconds",
         "process_",
     ];
-    let mut settled = String::new();
+    let mut normalized = String::new();
     for line in metrics.lines() {
         let (series, _) = line.rsplit_once(' ').expect("a value");
         if varying.iter().any(|prefix| line.starts_with(prefix)) {
-            settled.push_str(series);
-            settled.push_str(" T");
+            normalized.push_str(series);
+            normalized.push_str(" T");
         } else {
-            settled.push_str(line);
+            normalized.push_str(line);
         }
-        settled.push('\n');
+        normalized.push('\n');
     }
-    let revision = settled.split("revision=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned();
-    let settled = settled.replace(&format!("revision=\"{revision}\""), "revision=\"R\"");
-    settled.replace(&format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), "version=\"V\"")
+    let revision = normalized.split("revision=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned();
+    let normalized = normalized.replace(&format!("revision=\"{revision}\""), "revision=\"R\"");
+    normalized.replace(&format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), "version=\"V\"")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -91,7 +91,7 @@ sources:
     let storage = ["--storage.path", state.to_str().expect("UTF-8")];
     let daemon = Daemon::start_with(configured.path(), &storage, &mut binary());
     let ended = |metrics: &str| metrics.lines().filter(|line| line.starts_with("balance_up{")).count() == 4;
-    let page = settled(&daemon.metrics_where("four polls have ended", ended).await);
+    let page = normalized(&daemon.metrics_where("four polls have ended", ended).await);
 
     let file = repository("tests/golden/metrics.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

@@ -1,4 +1,4 @@
-//! Whatever a provider answers: that poll gets a reason, and nothing else changes.
+//! Whatever a provider answers, only that poll fails, with the right reason.
 
 use crate::support::{Configured, Daemon, binary, lines_with, text};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
@@ -26,7 +26,7 @@ fn redirect(location: String) -> Act {
     Act::Reply(Reply::new(302, "").header("location", location))
 }
 
-/// Every lie with the reason it deserves. `elsewhere` is another origin.
+/// Bad answers with their expected reasons. `elsewhere` is another origin.
 fn lies(elsewhere: &StandIn) -> Vec<(&'static str, Act, &'static str)> {
     let bomb = gzip(&vec![b' '; 50 * 1024 * 1024]);
     let whole = || Reply::new(200, "{\"balance\":1,\"walletId\":1}");
@@ -84,7 +84,7 @@ fn lies(elsewhere: &StandIn) -> Vec<(&'static str, Act, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_lie_is_a_reason_and_nothing_more() {
+async fn every_bad_answer_fails_its_poll_with_its_reason() {
     let elsewhere = StandIn::start(|_: &_| Reply::new(200, "{\"balance\":666}")).await.expect("a port");
     let honest = Exchange::new(TOKEN, "1");
     honest.set(Wallet { balance: 5.0, id: 1, ..Wallet::default() });
@@ -95,7 +95,7 @@ async fn every_lie_is_a_reason_and_nothing_more() {
     );
     let mut liars = Vec::new();
     for (i, (lie, act, reason)) in lies(&elsewhere).into_iter().enumerate() {
-        // A good answer first, then the lie for as long as anybody asks.
+        // One good answer first, then only the bad one.
         let exchange = Exchange::new(TOKEN, "1");
         exchange.set(Wallet { balance: 7.0, id: 1, ..Wallet::default() });
         let liar = StandIn::start(exchange).await.expect("a port");
@@ -132,8 +132,8 @@ async fn every_lie_is_a_reason_and_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn no_peer_no_name_and_no_tls_have_reasons_of_their_own() {
-    // A port that was free a moment ago refuses connections.
+async fn failed_connections_lookups_and_handshakes_have_their_own_reasons() {
+    // A port that was just closed refuses connections.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let plain = StandIn::start(|_: &_| Reply::new(200, "{}")).await.expect("a port");
     let configured = Configured::new(&format!(
@@ -160,7 +160,7 @@ sources:
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn redirects_within_the_host_are_followed_with_the_credentials() {
+async fn redirects_within_the_origin_are_followed_with_the_credentials() {
     let exchange = Exchange::new(TOKEN, "1");
     exchange.set(Wallet { balance: 9.0, id: 1, ..Wallet::default() });
     let stand_in = StandIn::start(exchange).await.expect("a port");
@@ -184,7 +184,7 @@ async fn redirects_within_the_host_are_followed_with_the_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn every_demanded_coding_is_decoded() {
+async fn every_accepted_coding_is_decoded() {
     let body = b"{\"balance\":3,\"walletId\":1}";
     let mut brotli = Vec::new();
     brotli::CompressorWriter::new(&mut brotli, 4096, 5, 20).write_all(body).expect("memory");
@@ -202,7 +202,7 @@ async fn every_demanded_coding_is_decoded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_page_instead_of_an_answer_is_named_in_the_log_on_the_page_and_in_poll() {
+async fn an_html_page_instead_of_json_is_reported_in_the_log_the_status_page_and_by_poll() {
     let says = "an HTML page where JSON was expected; is the URL right?";
     let page = |_: &_| Reply::new(200, "<!DOCTYPE html>\n<html><title>Log in</title></html>").header("content-type", "text/html");
     let stand_in = StandIn::start(page).await.expect("a port");

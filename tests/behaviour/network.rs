@@ -1,4 +1,4 @@
-//! The ways to a provider: TLS with the system's or extra roots, and proxies.
+//! Network settings: TLS with root certificates of the system or of a file, proxies, and names that hang.
 
 use crate::pki::{Authority, Pair};
 use crate::support::{Configured, Daemon, PATIENCE, binary, lines_with, text};
@@ -16,17 +16,17 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-/// Of one call; never reached.
+/// The timeout of a call; never reached.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A gateway that speaks TLS, good for one request a connection; its URL.
+/// Starts a gateway with TLS that answers one request per connection, and returns its URL.
 async fn tls_gateway(pair: &Pair) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("https://{}/", listener.local_addr().expect("an address"));
     let acceptor = TlsAcceptor::from(Arc::new(pair.server()));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // A client that does not trust us goes away.
+            // A client that does not trust the certificate closes the connection.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             let mut asked = [0; 4096];
             let _ = stream.read(&mut asked).await;
@@ -39,7 +39,7 @@ async fn tls_gateway(pair: &Pair) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn only_a_certificate_of_a_trusted_authority_for_this_host_and_time_is_good() {
+async fn only_a_valid_certificate_of_a_trusted_ca_for_this_host_is_accepted() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let good = tls_gateway(&ours.issue()).await;
     let expired = tls_gateway(&ours.issue_for("127.0.0.1", true)).await;
@@ -47,7 +47,7 @@ async fn only_a_certificate_of_a_trusted_authority_for_this_host_and_time_is_goo
     let foreign = tls_gateway(&theirs.issue()).await;
     let configured = Configured::new("");
     let ca_file = configured.directory.path().join("ca.pem");
-    // Two authorities in one file, of which the second is ours.
+    // Two CAs in one file; the second is ours.
     std::fs::write(&ca_file, Authority::new().pem() + &ours.pem()).expect("a file");
     let source = |name: &str, url: &str, more: &str| {
         format!("  - {{name: {name}, provider: {{mysmpp: {{url: \"{url}\", token: x}}}}{more}}}\n")
@@ -71,7 +71,7 @@ async fn only_a_certificate_of_a_trusted_authority_for_this_host_and_time_is_goo
 }
 
 #[tokio::test]
-async fn the_detail_of_tls_says_what_is_wrong_with_the_certificate() {
+async fn the_detail_of_a_tls_failure_names_the_problem_and_the_fix() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let plain = StandIn::start(|_: &_| Reply::new(200, "{}")).await.expect("a port");
     let (trusting, other) = (0, 1);
@@ -88,7 +88,7 @@ async fn the_detail_of_tls_says_what_is_wrong_with_the_certificate() {
         ),
         (
             trusting,
-            // Of the same name, with another key.
+            // A CA with the same name and another key.
             tls_gateway(&theirs.issue()).await,
             "the server's certificate names a trusted CA but is signed with another key; is ca_file out of date?",
         ),
@@ -138,7 +138,7 @@ async fn tls_sessions_are_resumed_on_new_connections() {
     std::fs::write(&ca_file, authority.pem()).expect("a file");
     let network = Network { extra_roots: Some(ExtraRoots::read(&ca_file).expect("roots")), direct: true, ..Network::default() };
     let mut clients = Clients::default();
-    // As two sources on one host have them.
+    // Like two sources on one host.
     let (one, other) = (clients.client(&network, TIMEOUT), clients.client(&network, TIMEOUT));
     for client in [one.as_ref(), one.as_ref(), other.as_ref()] {
         client.expect("a client").send(Request::get(url.clone())).await.map_err(|e| e.detail).expect("an answer");
@@ -152,10 +152,10 @@ fn threads(daemon: &Daemon) -> usize {
     tasks.count()
 }
 
-/// The C library reads the aliases of names without a dot from the file of this variable, after /etc/hosts and before it asks a name
-/// server. A pipe that nobody writes to is a file whose reading does not end.
+/// For names without a dot, the C library reads the file that HOSTALIASES names, after /etc/hosts and before it asks a name server.
+/// Reading a pipe without a writer blocks for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn hundreds_of_names_that_hang_stop_neither_reloads_nor_other_polls_nor_the_end() {
+async fn hundreds_of_hanging_names_block_neither_reloads_nor_other_polls_nor_the_shutdown() {
     const HANGING: usize = 600;
     let gateway = Gateway::with_token("token of a test");
     gateway.set(Account { money: "5".to_owned(), currency: "RUB".to_owned(), ..Account::default() });
@@ -202,7 +202,7 @@ async fn hundreds_of_names_that_hang_stop_neither_reloads_nor_other_polls_nor_th
     assert!(!log.iter().any(|line| line.contains("the storage takes too long")), "{log:?}");
 }
 
-/// A proxy that answers by itself, as the gateway that it was asked for would.
+/// A proxy that answers requests itself, in place of the gateway.
 async fn proxy() -> StandIn {
     let gateway = Gateway::with_token("token of a test");
     gateway.set(Account { money: "5".to_owned(), currency: "RUB".to_owned(), ..Account::default() });
@@ -226,7 +226,7 @@ async fn a_configured_proxy_is_used_with_its_password() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_proxy_of_the_environment_is_used_unless_one_is_configured() {
+async fn a_proxy_from_the_environment_is_used_unless_one_is_configured() {
     let (environment, own) = (proxy().await, proxy().await);
     let start = |configuration: String| {
         let configured = Configured::new(&configuration);
@@ -238,7 +238,7 @@ async fn a_proxy_of_the_environment_is_used_unless_one_is_configured() {
     assert_eq!((environment.asked().len(), own.asked().len()), (1, 1));
 }
 
-/// What `poll` prints of a configuration in an environment with these variables.
+/// Runs `poll` with a configuration and these environment variables.
 async fn poll_with(configured: &Configured, variables: &[(&str, &str)]) -> Output {
     let mut command = binary();
     command.args(["poll", "--config.file", configured.path()]).envs(variables.iter().copied());
@@ -272,7 +272,7 @@ async fn no_proxy_covers_addresses_as_well_as_names() {
 }
 
 #[test]
-fn a_proxy_of_the_environment_that_cannot_be_used_is_an_error() {
+fn an_invalid_proxy_in_the_environment_is_an_error() {
     let configured = Configured::new("sources: [{name: a, provider: {atisu: {token: x, ati_code: 1}}}]\n");
     let check = |variable: &str, value: &str| {
         let output = binary().args(["check", "--config.file", configured.path()]).env(variable, value).output();
@@ -290,7 +290,7 @@ fn a_proxy_of_the_environment_that_cannot_be_used_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_proxy_cannot_get_its_password_into_the_log() {
+async fn a_proxy_cannot_make_the_daemon_print_its_password() {
     let parrot = |asked: &Asked| {
         let header = asked.header("proxy-authorization");
         let said = serde_json::json!({"error": format!("{header} is not canary pass nor canary%20pass")});

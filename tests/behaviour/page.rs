@@ -1,4 +1,4 @@
-//! The status page as a person meets it: rendered by a browser, with its style and without anything that it does not allow.
+//! The status page rendered by a real browser, which enforces its Content-Security-Policy.
 
 use crate::support::{Configured, Daemon, PATIENCE, TAKING_TURNS, debian, text};
 use balance_exporter::standin::adstat::{Books, Cabinet};
@@ -7,16 +7,16 @@ use balance_exporter::standin::mysmpp::{Account, Gateway};
 use balance_exporter::standin::{Act, Reply, StandIn};
 use std::process::Stdio;
 
-/// A page after the browser has rendered it.
+/// A page that the browser has rendered.
 struct Rendered {
-    /// What it shows, with single spaces.
+    /// The visible text, with single spaces.
     shown: String,
-    /// What its policy forbade, in the browser's words.
+    /// Violations of the policy, as the browser logs them.
     violations: Vec<String>,
 }
 
 async fn render(url: &str) -> Rendered {
-    // A browser loads the machine, and would disturb the tests that measure time.
+    // A browser loads the machine and would disturb tests that measure time.
     let _turn = TAKING_TURNS.lock().await;
     let home = tempfile::tempdir().expect("a directory");
     let patience = PATIENCE.as_millis();
@@ -37,7 +37,7 @@ async fn render(url: &str) -> Rendered {
     Rendered { shown: shown(&dom), violations }
 }
 
-/// The text of a document's body.
+/// The text of the body of a document.
 fn shown(dom: &str) -> String {
     let (_, body) = dom.split_once("<body>").expect("a body");
     let text: String = body.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect();
@@ -52,7 +52,7 @@ fn holds(page: &Rendered, wanted: &[&str]) {
     }
 }
 
-/// Three providers on loopback, and what they say.
+/// Three providers on loopback.
 struct World {
     ads: (Cabinet, StandIn),
     sms: (Gateway, StandIn),
@@ -105,7 +105,7 @@ async fn polled(daemon: &Daemon, sources: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn when_all_is_well_the_page_says_so() {
+async fn the_page_shows_that_all_sources_are_fine() {
     let world = World::new().await;
     let daemon = Daemon::start(&world.configured());
     polled(&daemon, 3).await;
@@ -125,7 +125,7 @@ async fn when_all_is_well_the_page_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_is_low_and_what_fails_is_said_first_and_in_words() {
+async fn failing_sources_and_low_balances_come_first() {
     let world = World::new().await;
     world.ads.0.set(Books { outage: Some(503), ..Books::default() });
     world.sms.0.set(Account {
@@ -154,7 +154,7 @@ async fn what_is_low_and_what_fails_is_said_first_and_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn without_sources_and_before_the_first_poll_it_says_so() {
+async fn the_page_explains_missing_sources_and_sources_that_were_not_polled() {
     let daemon = Daemon::start(&Configured::new("sources: []\n"));
     holds(&render(&format!("http://{}/", daemon.address)).await, &["No sources are configured", "Add a source under sources"]);
 
@@ -166,9 +166,9 @@ async fn without_sources_and_before_the_first_poll_it_says_so() {
     holds(&page, &["1 of 3 sources was not polled yet", "sms mysmpp … not polled yet not polled yet, being polled now"]);
 }
 
-/// The other tests find no violation; this one shows that they would.
+/// The other tests expect no violations; this one proves that the browser reports them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_browser_takes_this_style_and_no_other() {
+async fn the_browser_accepts_only_this_style_sheet() {
     let daemon = Daemon::start(&Configured::new("sources: []\n"));
     let page = daemon.get("/").await;
     let policy = page.header("content-security-policy").to_owned();

@@ -1,4 +1,4 @@
-//! Certificates made for a test, and clients that trust them.
+//! Certificates for tests, and clients that trust them.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::ClientBuilder;
@@ -26,17 +26,17 @@ impl Authority {
         self.0.pem()
     }
 
-    /// The authority's own certificate with its key, as one who makes a single certificate for everything uses it.
+    /// The certificate of the CA itself with its key, as used by people who create a single certificate for everything.
     pub(crate) fn as_server(&self) -> Pair {
         Pair { certificate: self.0.pem(), key: self.0.key().serialize_pem() }
     }
 
-    /// A certificate for 127.0.0.1, for servers and clients alike.
+    /// A certificate for 127.0.0.1, for servers and clients.
     pub(crate) fn issue(&self) -> Pair {
         self.issue_for("127.0.0.1", false)
     }
 
-    /// A certificate for another name or of another time.
+    /// A certificate for another name, or an expired one.
     pub(crate) fn issue_for(&self, name: &str, expired: bool) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([name.to_owned()]).expect("names");
@@ -46,7 +46,7 @@ impl Authority {
         Pair { certificate: params.signed_by(&key, &self.0).expect("signed").pem(), key: key.serialize_pem() }
     }
 
-    /// What a client needs that trusts only this authority, and shows this pair.
+    /// The TLS configuration of a client that trusts only this CA and presents this pair.
     pub(crate) fn trusting(&self, own: Option<&Pair>) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.0.der().clone()).expect("a root");
@@ -62,14 +62,14 @@ impl Authority {
         }
     }
 
-    /// A client that trusts only this authority.
+    /// A client that trusts only this CA.
     pub(crate) fn client(&self, own: Option<&Pair>) -> reqwest::Client {
         ClientBuilder::new().tls_backend_preconfigured(self.trusting(own)).no_proxy().build().expect("a client")
     }
 }
 
 impl Pair {
-    /// What a server needs that shows this pair.
+    /// The TLS configuration of a server that presents this pair.
     pub(crate) fn server(&self) -> rustls::ServerConfig {
         let chain = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a certificate");
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");

@@ -1,4 +1,4 @@
-//! The real binary as a child process, and what tests ask of it.
+//! The real binary as a child process, and helpers of all tests.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a test waits for what must happen; it is only ever reached by a failing test.
+/// How long a test waits for an event. Only failing tests reach it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Held by tests that load the machine and measure time, so that they do not measure each other.
+/// Held by tests that load the machine and measure time, so that they do not disturb each other.
 pub(crate) static TAKING_TURNS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The binary under test, in an environment without proxies or credentials.
@@ -21,7 +21,7 @@ pub(crate) fn binary() -> Command {
     command
 }
 
-/// Runs the binary to its end.
+/// Runs the binary until it exits.
 pub(crate) fn run<const N: usize>(arguments: [&str; N]) -> Output {
     binary().args(arguments).output().expect("the binary runs")
 }
@@ -31,7 +31,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// A directory with a configuration file in it that only its owner can read.
+/// A directory with a configuration file that only its owner can read.
 pub(crate) struct Configured {
     pub(crate) directory: TempDir,
     pub(crate) file: PathBuf,
@@ -57,7 +57,7 @@ pub(crate) struct Daemon {
     child: Child,
     pub(crate) address: String,
     lines: Receiver<String>,
-    /// Every line of the log that was read so far.
+    /// The lines of the log that were read so far.
     pub(crate) log: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ impl Daemon {
         Self::spawn(command.args(listen).args(arguments))
     }
 
-    /// Starts the prepared command, which must listen on a port of its choice, and waits until it does.
+    /// Starts the prepared command, which must listen on a free port, and waits until it does.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the daemon starts");
@@ -88,7 +88,7 @@ impl Daemon {
         daemon
     }
 
-    /// Reads the log until a line holds all these words.
+    /// Reads the log until a line contains all these words.
     pub(crate) fn wait_for_log(&mut self, words: &[&str]) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -115,14 +115,14 @@ impl Daemon {
         rustix::process::kill_process(pid, signal).expect("the daemon is there");
     }
 
-    /// Waits for the end and returns it with the whole log.
+    /// Waits for the exit and returns its status with the whole log.
     pub(crate) fn wait(mut self) -> (ExitStatus, Vec<String>) {
         let status = self.child.wait().expect("the daemon ends");
         self.log.extend(self.lines.iter());
         (status, std::mem::take(&mut self.log))
     }
 
-    /// Gets a page.
+    /// Sends a `GET`.
     pub(crate) async fn get(&self, path: &str) -> Page {
         self.ask(reqwest::Method::GET, path, &[]).await
     }
@@ -147,20 +147,20 @@ impl Daemon {
         self.get("/metrics").await.text()
     }
 
-    /// Asks for the metrics until a line begins with this, and returns the metrics.
+    /// Scrapes until a line begins with this, and returns the metrics.
     pub(crate) async fn metrics_with(&self, line: &str) -> String {
         self.metrics_where(line, |metrics| metrics.lines().any(|found| found.starts_with(line))).await
     }
 
-    /// Asks for the metrics until they are as wanted, and returns them.
-    pub(crate) async fn metrics_where(&self, wanted: &str, is_so: impl Fn(&str) -> bool) -> String {
+    /// Scrapes until the condition holds, and returns the metrics.
+    pub(crate) async fn metrics_where(&self, condition: &str, holds: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let metrics = self.metrics().await;
-            if is_so(&metrics) {
+            if holds(&metrics) {
                 return metrics;
             }
-            assert!(Instant::now() < deadline, "never came true: {wanted}\n{metrics}");
+            assert!(Instant::now() < deadline, "never came true: {condition}\n{metrics}");
             tokio::task::yield_now().await;
         }
     }
@@ -168,13 +168,13 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It has ended already where a test waited for it.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An answer of the daemon. Nothing is decompressed.
+/// A response of the daemon, still compressed.
 pub(crate) struct Page {
     pub(crate) status: u16,
     pub(crate) headers: BTreeMap<String, String>,
@@ -203,7 +203,7 @@ pub(crate) fn lines_with<'a>(metrics: &'a str, prefix: &str) -> Vec<&'a str> {
     metrics.lines().filter(|line| line.starts_with(prefix)).collect()
 }
 
-/// A program of Debian's, or the line that installs it.
+/// A program of a Debian package. If it is missing, the test fails with the command that installs it.
 pub(crate) fn debian(program: &str, package: &str) -> Command {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).exists()));

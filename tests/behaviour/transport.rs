@@ -1,4 +1,4 @@
-//! What goes over the wire between a provider and the client that asks it: codings, connections and framing.
+//! HTTP between the client and a provider, byte by byte: codings, connections and framing.
 
 use crate::peer::{Peer, TEXT, TIMEOUT, answer, client, get, gzip, send};
 use crate::support::{Configured, Daemon, lines_with};
@@ -7,7 +7,7 @@ use balance_exporter::transport::{BODY_LIMIT, Request};
 use std::io::Write;
 
 #[tokio::test]
-async fn content_codings_are_undone_whatever_they_are_called() {
+async fn content_codings_are_decoded_under_all_their_names() {
     let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
     raw.write_all(TEXT.as_bytes()).expect("memory");
     let (first, second) = TEXT.as_bytes().split_at(4);
@@ -19,18 +19,18 @@ async fn content_codings_are_undone_whatever_they_are_called() {
         ("Content-Encoding: gzip\r\nContent-Encoding: identity, Gzip\r\n", gzip(&gzip(TEXT.as_bytes()))),
     ];
     for (lines, body) in cases {
-        let peer = Peer::saying(answer("200 OK", lines, &body)).await;
+        let peer = Peer::answering(answer("200 OK", lines, &body)).await;
         assert_eq!(get(&peer).await, Ok((200, TEXT.to_owned())), "{lines}");
     }
     let followed = [gzip(TEXT.as_bytes()), b"{\"error\":\"down\"}".to_vec()].concat();
     for (lines, body) in [("Content-Encoding: gzip\r\n", followed.as_slice()), ("Content-Encoding: zstd\r\n", TEXT.as_bytes())] {
-        let peer = Peer::saying(answer("200 OK", lines, body)).await;
+        let peer = Peer::answering(answer("200 OK", lines, body)).await;
         assert_eq!(get(&peer).await.map_err(|e| e.0), Err(Reason::Decode), "{lines}");
     }
 }
 
 #[tokio::test]
-async fn the_status_of_a_failure_needs_no_readable_body() {
+async fn a_failure_status_counts_even_if_its_body_is_unreadable() {
     let encoded = "Content-Encoding: gzip\r\n";
     let huge = gzip(&vec![b' '; 4 * BODY_LIMIT]);
     let cases = [
@@ -45,39 +45,39 @@ async fn the_status_of_a_failure_needs_no_readable_body() {
         (answer("200 OK", encoded, b""), 200, ""),
     ];
     for (said, status, body) in cases {
-        let peer = Peer::saying(said.clone()).await;
+        let peer = Peer::answering(said.clone()).await;
         assert_eq!(get(&peer).await, Ok((status, body.to_owned())), "{}", String::from_utf8_lossy(&said));
     }
 }
 
 #[tokio::test]
-async fn a_request_names_the_codings_that_are_decoded_unless_its_provider_does() {
-    let peer = Peer::saying(answer("200 OK", "", b"{}")).await;
+async fn a_request_lists_the_supported_codings_unless_the_provider_sets_its_own() {
+    let peer = Peer::answering(answer("200 OK", "", b"{}")).await;
     get(&peer).await.expect("an answer");
     let own = Request::get(peer.url()).header("accept-encoding", "gzip, deflate, br".parse().expect("a value"));
     send(&client(TIMEOUT), own).await.expect("an answer");
     let lines: Vec<String> = peer
-        .asked()
+        .requests()
         .iter()
         .flat_map(|asked| asked.lines().filter(|line| line.starts_with("accept-encoding:")).map(str::to_owned))
         .collect();
     assert_eq!(lines, ["accept-encoding: gzip,deflate,br", "accept-encoding: gzip, deflate, br"]);
 }
 
-/// A gateway that says it keeps connections, and ends each as soon as the next request arrives on it.
-async fn fickle() -> Peer {
+/// A gateway that keeps connections open and closes each when the next request arrives on it.
+async fn closes_when_reused() -> Peer {
     Peer::start(|mut connection| async move {
-        if connection.hear().await {
-            connection.say(answer("200 OK", "", TEXT.as_bytes())).await;
-            connection.hear().await;
+        if connection.receive().await {
+            connection.send(answer("200 OK", "", TEXT.as_bytes())).await;
+            connection.receive().await;
         }
     })
     .await
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_as_the_next_request_comes_costs_no_request() {
-    let peer = fickle().await;
+async fn a_server_that_closes_reused_connections_loses_no_request() {
+    let peer = closes_when_reused().await;
     let client = client(TIMEOUT);
     for turn in 1..=5 {
         let post = || Request::post(peer.url(), "text/json", b"{}".to_vec());
@@ -85,15 +85,15 @@ async fn a_connection_that_ends_as_the_next_request_comes_costs_no_request() {
         assert_eq!((one, other), (Ok((200, TEXT.to_owned())), Ok((200, TEXT.to_owned()))), "turn {turn}");
         assert_eq!(send(&client, Request::get(peer.url())).await, Ok((200, TEXT.to_owned())), "turn {turn}");
     }
-    assert_eq!(peer.asked().len(), 15, "each request was sent once");
-    assert!(peer.asked().iter().all(|asked| asked.contains("\r\nconnection: close\r\n")), "{:?}", peer.asked());
+    assert_eq!(peer.requests().len(), 15, "each request was sent once");
+    assert!(peer.requests().iter().all(|asked| asked.contains("\r\nconnection: close\r\n")), "{:?}", peer.requests());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn sources_of_a_host_that_ends_kept_connections_stay_up() {
-    let gateway = fickle().await;
+async fn sources_of_a_host_that_closes_reused_connections_stay_up() {
+    let gateway = closes_when_reused().await;
     let cabinet = Peer::start(|mut connection| async move {
-        if connection.hear().await {
+        if connection.receive().await {
             let account = |uid: &str| format!("{{\"account_uid\":\"{uid}\",\"balance\":1}}");
             let path = connection.path();
             let sum = "{\"amount\":1,\"currency\":\"EUR\"}";
@@ -101,8 +101,8 @@ async fn sources_of_a_host_that_ends_kept_connections_stay_up() {
                 Some("balances") => format!("{{\"active\":{sum},\"available\":{sum},\"total\":{sum}}}"),
                 uid => account(uid.unwrap_or_default()),
             };
-            connection.say(answer("200 OK", "", body.as_bytes())).await;
-            connection.hear().await;
+            connection.send(answer("200 OK", "", body.as_bytes())).await;
+            connection.receive().await;
         }
     })
     .await;
@@ -129,13 +129,13 @@ async fn sources_of_a_host_that_ends_kept_connections_stay_up() {
 }
 
 #[tokio::test]
-async fn only_a_request_that_asks_for_it_is_sent_again_on_a_broken_connection_and_only_once() {
+async fn only_a_request_with_retry_reset_is_retried_and_only_once() {
     let closed = Peer::start(|mut connection| async move {
-        connection.hear().await;
+        connection.receive().await;
     })
     .await;
     let reset = Peer::start(|mut connection| async move {
-        if connection.hear().await {
+        if connection.receive().await {
             connection.stream.set_zero_linger().expect("an option");
         }
     })
@@ -149,13 +149,13 @@ async fn only_a_request_that_asks_for_it_is_sent_again_on_a_broken_connection_an
         for (request, times) in requests {
             assert_eq!(send(&client, request).await.map_err(|e| e.0), Err(Reason::Connect));
             sent += times;
-            assert_eq!(peer.asked().len(), sent);
+            assert_eq!(peer.requests().len(), sent);
         }
     }
 }
 
 #[tokio::test]
-async fn answers_are_read_as_far_as_they_are_framed() {
+async fn the_framing_of_a_response_is_respected() {
     let ok = || Ok((200, TEXT.to_owned()));
     let chunks = "Transfer-Encoding: chunked\r\n\r\n6\r\n{\"mone\r\n5\r\ny\":5}\r\n";
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n";
@@ -163,7 +163,7 @@ async fn answers_are_read_as_far_as_they_are_framed() {
         ("HTTP/1.0", format!("HTTP/1.0 200 OK\r\n\r\n{TEXT}"), ok()),
         ("HTTP/1.0 with a length", format!("HTTP/1.0 200 OK\r\nContent-Length: 11\r\n\r\n{TEXT}"), ok()),
         ("no length", format!("HTTP/1.1 200 OK\r\n\r\n{TEXT}"), ok()),
-        ("a farewell", format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\n{TEXT}"), ok()),
+        ("connection: close", format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\n{TEXT}"), ok()),
         ("interim answers", format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{TEXT}"), ok()),
         ("trailers", format!("HTTP/1.1 200 OK\r\n{chunks}0\r\nExpires: never\r\nX: y\r\n\r\n"), ok()),
         ("a chunk extension", format!("HTTP/1.1 200 OK\r\n{}0\r\n\r\n", chunks.replace("6\r\n", "6;a=b\r\n")), ok()),
@@ -175,7 +175,7 @@ async fn answers_are_read_as_far_as_they_are_framed() {
         ("half a chunk", format!("HTTP/1.1 200 OK\r\n{}", &chunks[..chunks.len() - 4]), Err(Reason::Connect)),
         ("no chunk", format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{TEXT}"), Err(Reason::Decode)),
         ("two lengths", format!("HTTP/1.1 200 OK\r\nContent-Length: 11\r\nContent-Length: 5\r\n\r\n{TEXT}"), Err(Reason::Decode)),
-        ("a length that is none", format!("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{TEXT}"), Err(Reason::Decode)),
+        ("a negative length", format!("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{TEXT}"), Err(Reason::Decode)),
         (
             "another protocol",
             "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_owned(),
@@ -186,21 +186,21 @@ async fn answers_are_read_as_far_as_they_are_framed() {
         ("nothing", String::new(), Err(Reason::Connect)),
     ];
     for (what, said, expected) in cases {
-        let peer = Peer::saying(said).await;
+        let peer = Peer::answering(said).await;
         assert_eq!(get(&peer).await.map_err(|e| e.0), expected, "{what}");
-        assert_eq!(peer.asked().len(), 1, "{what}");
+        assert_eq!(peer.requests().len(), 1, "{what}");
     }
 }
 
 #[tokio::test]
-async fn what_a_server_says_before_it_was_asked_is_no_success() {
+async fn a_response_before_the_request_is_a_failure() {
     for said in ["HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", "220 mail.test ESMTP\r\n"] {
         let peer = Peer::start(move |mut connection| async move {
-            connection.say(said).await;
-            connection.hear().await;
+            connection.send(said).await;
+            connection.receive().await;
         })
         .await;
-        // Which of them it is depends on whether it comes before the request is on its way.
+        // The result depends on whether the response arrives before the request is sent.
         let got = get(&peer).await;
         let expected = matches!(got, Ok((408, _)) | Err((Reason::Connect | Reason::Decode, _)));
         assert!(expected, "{said}: {got:?}");

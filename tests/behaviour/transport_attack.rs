@@ -1,4 +1,4 @@
-//! Providers and proxies that mean harm: a call ends in time, and takes nothing where it does not belong.
+//! Hostile providers and proxies: every call ends in time, and credentials go only to their origin.
 
 use crate::peer::{Peer, TEXT, TIMEOUT, answer, client, gzip, send};
 use balance_exporter::domain::Reason;
@@ -8,17 +8,17 @@ use balance_exporter::transport::client::{Clients, Network};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
-/// Of one call, for tests that wait for it.
+/// The timeout of a call in tests that wait for it.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// A peer that says `first` when it is asked, and then `more` for ever, with a pause before each.
+/// A peer that answers with `first` and then sends `more` for ever, with a pause before each.
 async fn endless(first: impl Into<Vec<u8>>, more: impl Into<Vec<u8>>, pause: Duration) -> Peer {
     let (first, more) = (first.into(), more.into());
     Peer::start(move |mut connection| {
         let (first, more) = (first.clone(), more.clone());
         async move {
-            connection.hear().await;
-            connection.say(&first).await;
+            connection.receive().await;
+            connection.send(&first).await;
             while connection.stream.write_all(&more).await.is_ok() {
                 if pause.is_zero() {
                     tokio::task::yield_now().await;
@@ -34,7 +34,7 @@ async fn endless(first: impl Into<Vec<u8>>, more: impl Into<Vec<u8>>, pause: Dur
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n\r\n";
 
 #[tokio::test]
-async fn an_answer_that_never_ends_is_cut_off() {
+async fn a_response_without_end_is_a_failure_in_time() {
     const NO: Duration = Duration::ZERO;
     const SLOW: Duration = Duration::from_millis(20);
     let ok = format!("HTTP/1.1 200 OK\r\n{CHUNKED}");
@@ -67,7 +67,7 @@ async fn an_answer_that_never_ends_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_the_tunnel_or_talks_nonsense_is_a_failure() {
+async fn a_proxy_that_refuses_the_tunnel_or_sends_garbage_is_a_failure() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(10_000));
     let cases = [
         ("HTTP/1.1 407 Who\r\n\r\n", "tunnel error: proxy authorization required"),
@@ -80,24 +80,24 @@ async fn a_proxy_that_refuses_the_tunnel_or_talks_nonsense_is_a_failure() {
         ("HTTP/1.1 200 OK\r\n\r\n", "tls handshake eof"),
     ];
     for (said, detail) in cases {
-        let proxy = Peer::saying(said).await;
+        let proxy = Peer::answering(said).await;
         let address = format!("http://user:password@{}", proxy.address);
         let network = Network { proxy: Some(Secret::new(address)), ..Network::default() };
         let client = Clients::default().client(&network, TIMEOUT).expect("a client");
         let request = Request::post("https://gateway.test/secret".parse().expect("a URL"), "text/json", b"secret".to_vec());
         assert_eq!(send(&client, request).await, Err((Reason::Connect, detail.to_owned())), "{said}");
-        // It learns the host, and nothing of the request.
-        let asked = proxy.asked().concat();
+        // The proxy learns the host, but nothing about the request.
+        let asked = proxy.requests().concat();
         assert!(asked.starts_with("CONNECT gateway.test:443 HTTP/1.1\r\n") && !asked.contains("secret"), "{asked}");
     }
 }
 
 #[tokio::test]
-async fn a_redirect_takes_the_credentials_nowhere_else() {
-    let elsewhere = Peer::saying(answer("200 OK", "", TEXT.as_bytes())).await;
+async fn a_redirect_never_sends_the_credentials_to_another_origin() {
+    let elsewhere = Peer::answering(answer("200 OK", "", TEXT.as_bytes())).await;
     let (there, port) = (elsewhere.address, elsewhere.address.port());
     let peer = Peer::start(move |mut connection| async move {
-        if connection.hear().await {
+        if connection.receive().await {
             let path = connection.path();
             let origin = connection.stream.local_addr().expect("an address");
             let location = match path.trim_start_matches('/') {
@@ -120,7 +120,7 @@ async fn a_redirect_takes_the_credentials_nowhere_else() {
             } else {
                 answer("307 There", &format!("Location: {location}\r\n"), b"")
             };
-            connection.say(said).await;
+            connection.send(said).await;
         }
     })
     .await;
@@ -134,9 +134,9 @@ async fn a_redirect_takes_the_credentials_nowhere_else() {
     }
     for path in ["/relative", "/absolute"] {
         assert_eq!(send(&client, ask(path)).await, Ok((200, TEXT.to_owned())), "{path}");
-        assert!(peer.asked().last().is_some_and(|asked| asked.contains("authorization: Bearer secret")), "{path}");
+        assert!(peer.requests().last().is_some_and(|asked| asked.contains("authorization: Bearer secret")), "{path}");
     }
     let once = Request::post(peer.url().join("/relative").expect("a URL"), "text/json", b"secret".to_vec());
     assert_eq!(send(&client, once).await, Ok((307, String::new())), "a POST is sent once");
-    assert_eq!(elsewhere.asked(), Vec::<String>::new());
+    assert_eq!(elsewhere.requests(), Vec::<String>::new());
 }
