@@ -1,5 +1,5 @@
-//! What a scrape of 100,000 series costs, beside the same series through the `prometheus` crate, in one run.
-#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must stop")]
+//! The cost of a scrape of 100,000 series, compared with the same series through the `prometheus` crate.
+#![expect(clippy::expect_used, reason = "a benchmark whose setup fails must stop")]
 
 use balance_exporter::domain::{About, Identity};
 use balance_exporter::domain::{Answer, Figure, Label, Low, Reading};
@@ -64,7 +64,7 @@ fn scrape_gzip(bencher: Bencher) {
     bencher.bench(|| exposition.gzip(Instant::now()));
 }
 
-/// The worst case: a poll of 5,000 accounts has ended since the last scrape.
+/// The worst case: a poll of 5,000 accounts since the last scrape.
 #[divan::bench]
 fn scrape_after_a_poll(bencher: Bencher) {
     let (exposition, store) = exporter();

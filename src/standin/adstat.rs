@@ -1,10 +1,10 @@
-//! The advertising cabinet's side: login, refresh, the dashboard and the accounts, below `/api/`.
+//! A stand-in for AdStat: login, token refresh, dashboard and accounts, all under `/api/`.
 
-use super::{Asked, Reply, Service, lock};
+use super::{ReceivedRequest, Reply, Service, lock};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
-/// A cabinet with one user.
+/// An advertising cabinet with one user.
 #[derive(Clone)]
 pub struct Cabinet {
     username: String,
@@ -13,22 +13,22 @@ pub struct Cabinet {
     session: Arc<Mutex<Session>>,
 }
 
-/// What the cabinet says of its money.
+/// The balances that the cabinet returns.
 #[derive(Debug, Clone, Default)]
 pub struct Books {
     /// `available`.
     pub available: f64,
     /// `active`.
     pub active: f64,
-    /// Of the dashboard.
+    /// The currency of the dashboard.
     pub currency: String,
     /// Identifier, name and balance.
     pub accounts: Vec<(String, String, f64)>,
-    /// Answers every call but those for tokens with this status.
+    /// Answers all calls with this status, except the calls for tokens.
     pub outage: Option<u16>,
 }
 
-/// Tokens are numbered, so that a test can tell them apart.
+/// Tokens are numbered, so that tests can distinguish them.
 #[derive(Debug, Default)]
 struct Session {
     logins: u32,
@@ -38,39 +38,39 @@ struct Session {
 }
 
 impl Cabinet {
-    /// Accepts a user with a password.
+    /// A cabinet that accepts this user and password.
     #[must_use]
     pub fn new(username: &str, password: &str) -> Self {
         Self { username: username.to_owned(), password: password.to_owned(), books: Arc::default(), session: Arc::default() }
     }
 
-    /// Replaces what is said of the money.
+    /// Replaces the balances.
     pub fn set(&self, books: Books) {
         *lock(&self.books) = books;
     }
 
-    /// The access token dies.
+    /// Expires the access token.
     pub fn expire_access(&self) {
         lock(&self.session).access = None;
     }
 
-    /// The refresh token dies, as it does 30 days after its issue.
+    /// Expires the refresh token, which happens 30 days after it was issued.
     pub fn expire_refresh(&self) {
         lock(&self.session).refresh = None;
     }
 
-    /// How often somebody logged in, and refreshed, with success.
+    /// The numbers of successful logins and refreshes.
     #[must_use]
     pub fn renewals(&self) -> (u32, u32) {
         let session = lock(&self.session);
         (session.logins, session.refreshes)
     }
 
-    fn log_in(&self, asked: &Asked) -> Reply {
-        let form: Vec<(String, String)> = url::form_urlencoded::parse(&asked.body).into_owned().collect();
+    fn log_in(&self, request: &ReceivedRequest) -> Reply {
+        let form: Vec<(String, String)> = url::form_urlencoded::parse(&request.body).into_owned().collect();
         let expected =
             [("username", &self.username), ("password", &self.password)].map(|(key, value)| (key.to_owned(), value.clone()));
-        if asked.header("content-type") != "application/x-www-form-urlencoded" {
+        if request.header("content-type") != "application/x-www-form-urlencoded" {
             return Reply::json(422, &json!({"detail": [{"loc": ["body", "username"], "msg": "field required"}]}));
         }
         if form != expected {
@@ -85,9 +85,9 @@ impl Cabinet {
         Reply::json(200, &json!({"user_id": "U1", "access_token": access, "refresh_token": refresh}))
     }
 
-    fn refresh(&self, asked: &Asked) -> Reply {
+    fn refresh(&self, request: &ReceivedRequest) -> Reply {
         let mut session = lock(&self.session);
-        if session.refresh.as_deref() != Some(asked.header("refresh_token")) {
+        if session.refresh.as_deref() != Some(request.header("refresh_token")) {
             return Reply::json(401, &json!({"detail": "Refresh Token Expired", "status_code": 401}));
         }
         session.refreshes += 1;
@@ -96,18 +96,18 @@ impl Cabinet {
         Reply::json(200, &json!({"access_token": access, "token_type": "Bearer"}))
     }
 
-    fn is_known(&self, asked: &Asked) -> bool {
-        lock(&self.session).access.as_ref().is_some_and(|access| asked.header("authorization") == format!("Bearer {access}"))
+    fn is_known(&self, request: &ReceivedRequest) -> bool {
+        lock(&self.session).access.as_ref().is_some_and(|access| request.header("authorization") == format!("Bearer {access}"))
     }
 }
 
 impl Service for Cabinet {
-    fn answer(&self, asked: &Asked) -> Reply {
-        let path = asked.target.strip_prefix("/api/").unwrap_or_default();
-        match (asked.method.as_str(), path) {
-            ("POST", "v2/login") => return self.log_in(asked),
-            ("GET", "v2/access-token") => return self.refresh(asked),
-            _ if !self.is_known(asked) => return Reply::json(401, &json!({"detail": "Token Expired", "status_code": 401})),
+    fn answer(&self, request: &ReceivedRequest) -> Reply {
+        let path = request.target.strip_prefix("/api/").unwrap_or_default();
+        match (request.method.as_str(), path) {
+            ("POST", "v2/login") => return self.log_in(request),
+            ("GET", "v2/access-token") => return self.refresh(request),
+            _ if !self.is_known(request) => return Reply::json(401, &json!({"detail": "Token Expired", "status_code": 401})),
             _ => {}
         }
         let books = lock(&self.books).clone();

@@ -1,6 +1,6 @@
-//! Stand-in providers on loopback, for the demo and for tests: they speak the real protocols, and lie when told to.
+//! Stand-in providers on loopback, for the demo and for tests. They implement the real protocols and can be scripted to misbehave.
 //!
-//! They share no code with the providers that ask them, so that a misreading on one side shows.
+//! They share no code with `provider`, so that a wrong reading of a protocol on one side shows.
 
 pub mod adstat;
 pub mod atisu;
@@ -23,52 +23,52 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A request as it arrived. Header names are in lower case.
+/// A request that a stand-in has received. Header names are in lower case.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    /// Such as `GET`.
+pub struct ReceivedRequest {
+    /// For example `GET`.
     pub method: String,
-    /// The path with the query.
+    /// The path and the query.
     pub target: String,
-    /// In the order of arrival.
+    /// In order of arrival.
     pub headers: Vec<(String, String)>,
-    /// Empty where there was none.
+    /// Empty if there is none.
     pub body: Vec<u8>,
 }
 
-impl Asked {
-    /// The first header of this name, empty where there is none.
+impl ReceivedRequest {
+    /// The first header with this lower-case name; empty if there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
     }
 }
 
-/// What is answered.
+/// A response of a stand-in.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// Beside those of the transport.
+    /// In addition to the headers that the server sets.
     pub headers: Vec<(&'static str, String)>,
-    /// As it goes over the wire.
+    /// The encoded body.
     pub body: Bytes,
 }
 
 impl Reply {
-    /// A body under a status.
+    /// A response with a body.
     #[must_use]
     pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }
 
-    /// A JSON document under a status.
+    /// A response with a JSON document.
     #[must_use]
     pub fn json(status: u16, document: &serde_json::Value) -> Self {
         Self::new(status, document.to_string()).header("content-type", "application/json")
     }
 
-    /// The reply with one more header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -76,34 +76,34 @@ impl Reply {
     }
 }
 
-/// What a script does with one request instead of the provider's own answer.
+/// How a stand-in treats one request instead of letting its service answer.
 #[derive(Debug, Clone)]
-pub enum Act {
-    /// Answers so.
+pub enum Behaviour {
+    /// Sends this response.
     Reply(Reply),
     /// Never answers.
     Hang,
-    /// Closes the connection without an answer.
+    /// Closes the connection without a response.
     HangUp,
-    /// Announces the whole body, sends half of it and closes the connection.
+    /// Announces the length of the body, sends half of it and closes the connection.
     CutOff(Reply),
-    /// Sends the body one byte at a time, with this pause between them.
+    /// Sends the body byte by byte, with this pause between the bytes.
     Trickle(Reply, Duration),
 }
 
-/// A provider's side of its protocol.
+/// The server side of a provider's protocol.
 pub trait Service: Send + Sync + 'static {
     /// Answers one request.
-    fn answer(&self, asked: &Asked) -> Reply;
+    fn answer(&self, request: &ReceivedRequest) -> Reply;
 }
 
-impl<F: Fn(&Asked) -> Reply + Send + Sync + 'static> Service for F {
-    fn answer(&self, asked: &Asked) -> Reply {
-        self(asked)
+impl<F: Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static> Service for F {
+    fn answer(&self, request: &ReceivedRequest) -> Reply {
+        self(request)
     }
 }
 
-/// A stand-in that is listening on a free port of loopback; it ends when it is dropped.
+/// A stand-in that listens on a free port of loopback until it is dropped.
 pub struct StandIn {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -112,16 +112,16 @@ pub struct StandIn {
 
 struct Shared {
     service: Box<dyn Service>,
-    script: Mutex<VecDeque<Act>>,
-    always: Mutex<Option<Act>>,
-    asked: Mutex<Vec<Asked>>,
+    script: Mutex<VecDeque<Behaviour>>,
+    always: Mutex<Option<Behaviour>>,
+    requests: Mutex<Vec<ReceivedRequest>>,
 }
 
 impl StandIn {
-    /// Starts to answer.
+    /// Starts listening.
     ///
     /// # Errors
-    /// When loopback has no port to give.
+    /// When no port on loopback is free.
     pub async fn start(service: impl Service) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -129,32 +129,32 @@ impl StandIn {
             service: Box::new(service),
             script: Mutex::default(),
             always: Mutex::default(),
-            asked: Mutex::default(),
+            requests: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
         Ok(Self { address, shared, accepting })
     }
 
-    /// The URL of a path that begins with a slash.
+    /// The URL of a path, which begins with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Does this with the next requests, one act each, before it answers by itself again.
-    pub fn then(&self, acts: impl IntoIterator<Item = Act>) {
-        lock(&self.shared.script).extend(acts);
+    /// Scripts the next requests, one behaviour each. After that, the service answers again.
+    pub fn then(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
+        lock(&self.shared.script).extend(behaviours);
     }
 
-    /// Does this with every request once the acts before are done.
-    pub fn always(&self, act: Act) {
-        *lock(&self.shared.always) = Some(act);
+    /// Treats every request like this once the script of [`StandIn::then`] is used up.
+    pub fn always(&self, behaviour: Behaviour) {
+        *lock(&self.shared.always) = Some(behaviour);
     }
 
-    /// Every request so far.
+    /// All requests that were received so far.
     #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
-        lock(&self.shared.asked).clone()
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        lock(&self.shared.requests).clone()
     }
 }
 
@@ -170,50 +170,50 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(converse(stream, shared.clone()));
+        tokio::spawn(serve_connection(stream, shared.clone()));
     }
 }
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-async fn converse(stream: TcpStream, shared: Arc<Shared>) {
-    let service = service_fn(|request| perform(request, shared.clone()));
-    // An error here is an act, or a client that left.
+async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
+    let service = service_fn(|request| respond_to(request, shared.clone()));
+    // Errors are scripted, or the client has closed the connection.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-fn perform(request: Request<Incoming>, shared: Arc<Shared>) -> BoxFuture<'static, io::Result<Response<Body>>> {
+fn respond_to(request: Request<Incoming>, shared: Arc<Shared>) -> BoxFuture<'static, io::Result<Response<Body>>> {
     async move {
-        let asked = read(request).await?;
-        lock(&shared.asked).push(asked.clone());
-        let act = lock(&shared.script).pop_front();
-        let act = act.or_else(|| lock(&shared.always).clone());
-        match act.unwrap_or_else(|| Act::Reply(shared.service.answer(&asked))) {
-            Act::Reply(reply) => {
+        let request = read(request).await?;
+        lock(&shared.requests).push(request.clone());
+        let scripted = lock(&shared.script).pop_front();
+        let scripted = scripted.or_else(|| lock(&shared.always).clone());
+        match scripted.unwrap_or_else(|| Behaviour::Reply(shared.service.answer(&request))) {
+            Behaviour::Reply(reply) => {
                 let body = vec![Ok(reply.body.clone())];
-                respond(&reply, None, stream(body, Duration::ZERO))
+                build(&reply, None, stream(body, Duration::ZERO))
             }
-            Act::Hang => std::future::pending().await,
-            Act::HangUp => Err(io::Error::other("hung up")),
-            Act::CutOff(reply) => {
+            Behaviour::Hang => std::future::pending().await,
+            Behaviour::HangUp => Err(io::Error::other("scripted hang-up")),
+            Behaviour::CutOff(reply) => {
                 let half = reply.body.slice(..reply.body.len() / 2);
-                let body = vec![Ok(half), Err(io::Error::other("cut off"))];
-                respond(&reply, Some(reply.body.len()), stream(body, Duration::ZERO))
+                let body = vec![Ok(half), Err(io::Error::other("scripted truncation"))];
+                build(&reply, Some(reply.body.len()), stream(body, Duration::ZERO))
             }
-            Act::Trickle(reply, pause) => {
+            Behaviour::Trickle(reply, pause) => {
                 let body = (0..reply.body.len()).map(|i| Ok(reply.body.slice(i..=i))).collect();
-                respond(&reply, Some(reply.body.len()), stream(body, pause))
+                build(&reply, Some(reply.body.len()), stream(body, pause))
             }
         }
     }
     .boxed()
 }
 
-async fn read(request: Request<Incoming>) -> io::Result<Asked> {
+async fn read(request: Request<Incoming>) -> io::Result<ReceivedRequest> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes().to_vec();
     let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Ok(Asked {
+    Ok(ReceivedRequest {
         method: head.method.to_string(),
         target: head.uri.to_string(),
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
@@ -221,7 +221,7 @@ async fn read(request: Request<Incoming>) -> io::Result<Asked> {
     })
 }
 
-fn respond(reply: &Reply, length: Option<usize>, body: Body) -> io::Result<Response<Body>> {
+fn build(reply: &Reply, length: Option<usize>, body: Body) -> io::Result<Response<Body>> {
     let mut builder = Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         builder = builder.header(*name, value);
@@ -232,14 +232,14 @@ fn respond(reply: &Reply, length: Option<usize>, body: Body) -> io::Result<Respo
     builder.body(body).map_err(io::Error::other)
 }
 
-/// Sends the pieces with a pause before each but the first.
+/// A body that sends the pieces with this pause between them.
 fn stream(pieces: Vec<io::Result<Bytes>>, pause: Duration) -> Body {
     let frames = futures_util::stream::unfold((pieces.into_iter(), false), move |(mut pieces, begun)| async move {
         let piece = pieces.next()?;
         if begun && !pause.is_zero() {
             tokio::time::sleep(pause).await;
         } else {
-            // What was sent before an error must be on its way first.
+            // Lets hyper send the previous piece before an error closes the connection.
             tokio::task::yield_now().await;
         }
         Some((piece.map(Frame::data), (pieces, true)))

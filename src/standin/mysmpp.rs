@@ -1,61 +1,61 @@
-//! The SMS gateway's side: `POST /json/balance.php`.
+//! A stand-in for the SMS gateway: `POST /json/balance.php`.
 
-use super::{Asked, Reply, Service, lock};
+use super::{ReceivedRequest, Reply, Service, lock};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
-/// A gateway with one account.
+/// An SMS gateway with one account.
 #[derive(Clone)]
 pub struct Gateway {
     credentials: Value,
     account: Arc<Mutex<Account>>,
 }
 
-/// What the gateway says of its account. Figures are texts, as in the documentation's example.
+/// The account that the gateway returns. Figures are texts, as in the example of the documentation.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
-    /// The money.
+    /// The balance.
     pub money: String,
     /// Its currency.
     pub currency: String,
     /// Type, area and count.
     pub information: Vec<(String, String, String)>,
-    /// What is answered instead.
+    /// An error to return instead of the account.
     pub error: Option<String>,
 }
 
 impl Gateway {
-    /// Accepts a login with its password.
+    /// A gateway that accepts this login and password.
     #[must_use]
     pub fn with_login(login: &str, password: &str) -> Self {
         Self { credentials: json!({"login": login, "password": password}), account: Arc::default() }
     }
 
-    /// Accepts a token.
+    /// A gateway that accepts this token.
     #[must_use]
     pub fn with_token(token: &str) -> Self {
         Self { credentials: json!({"token": token}), account: Arc::default() }
     }
 
-    /// Replaces what is said of the account.
+    /// Replaces the account.
     pub fn set(&self, account: Account) {
         *lock(&self.account) = account;
     }
 }
 
 impl Service for Gateway {
-    fn answer(&self, asked: &Asked) -> Reply {
+    fn answer(&self, request: &ReceivedRequest) -> Reply {
         let error = |text: &str| Reply::json(400, &json!({"error": text}));
-        if asked.target != "/json/balance.php" {
+        if request.target != "/json/balance.php" {
             return Reply::new(404, "<html>Not Found</html>");
         }
-        if asked.method != "POST" || asked.body.is_empty() {
+        if request.method != "POST" || request.body.is_empty() {
             return error("POST данные отсутствуют");
         }
-        let Ok(given) = serde_json::from_slice::<Value>(&asked.body) else {
+        let Ok(given) = serde_json::from_slice::<Value>(&request.body) else {
             return error("Неправильный формат JSON документа");
         };
-        if asked.header("content-type") != "text/json; charset=utf-8" {
+        if request.header("content-type") != "text/json; charset=utf-8" {
             return error("Неправильный формат JSON документа");
         }
         if given != self.credentials {

@@ -4,7 +4,7 @@ use crate::adstat_session::{LOGIN, REFRESH, books, login, reason, target_at};
 use balance_exporter::domain::{Failure, Reason};
 use balance_exporter::poll::Target;
 use balance_exporter::standin::adstat::Cabinet;
-use balance_exporter::standin::{Asked, Reply, Service};
+use balance_exporter::standin::{ReceivedRequest, Reply, Service};
 use balance_exporter::transport::{Http, Request, Response, StatusCode};
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// The result of one call to a cabinet.
 type CallResult = Result<Reply, Failure>;
 /// Changes the answers of a cabinet for a test.
-type Twist = Box<dyn FnMut(&Asked, &Cabinet) -> CallResult + Send>;
+type Twist = Box<dyn FnMut(&ReceivedRequest, &Cabinet) -> CallResult + Send>;
 
 /// A transport to a cabinet without a network, with a clock that the test sets.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ impl Canned {
         self.0.lock().expect("no panic").now += Duration::from_secs(minutes * 60);
     }
 
-    fn twist(&self, twist: impl FnMut(&Asked, &Cabinet) -> CallResult + Send + 'static) {
+    fn twist(&self, twist: impl FnMut(&ReceivedRequest, &Cabinet) -> CallResult + Send + 'static) {
         self.0.lock().expect("no panic").twist = Box::new(twist);
     }
 
@@ -57,7 +57,7 @@ impl Http for Canned {
         let header = |name: &reqwest::header::HeaderName, value: &reqwest::header::HeaderValue| {
             (name.to_string(), value.to_str().expect("ASCII").to_owned())
         };
-        let asked = Asked {
+        let asked = ReceivedRequest {
             method: request.method.to_string(),
             target: request.url.path().to_owned(),
             headers: request.headers.iter().map(|(name, value)| header(name, value)).collect(),
@@ -75,12 +75,12 @@ impl Http for Canned {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it has the type of the other ways to answer")]
-fn honest(asked: &Asked, cabinet: &Cabinet) -> CallResult {
+fn honest(asked: &ReceivedRequest, cabinet: &Cabinet) -> CallResult {
     Ok(cabinet.answer(asked))
 }
 
 /// Replaces status 401 with this one.
-fn refuses_with(status: u16) -> impl FnMut(&Asked, &Cabinet) -> CallResult {
+fn refuses_with(status: u16) -> impl FnMut(&ReceivedRequest, &Cabinet) -> CallResult {
     move |asked, cabinet| {
         let reply = cabinet.answer(asked);
         Ok(if reply.status == 401 { Reply { status, ..reply } } else { reply })
@@ -88,7 +88,7 @@ fn refuses_with(status: u16) -> impl FnMut(&Asked, &Cabinet) -> CallResult {
 }
 
 /// Answers this to a refresh.
-fn refreshes_with(answer: fn() -> CallResult) -> impl FnMut(&Asked, &Cabinet) -> CallResult {
+fn refreshes_with(answer: fn() -> CallResult) -> impl FnMut(&ReceivedRequest, &Cabinet) -> CallResult {
     move |asked, cabinet| if asked.target.ends_with("access-token") { answer() } else { honest(asked, cabinet) }
 }
 

@@ -5,7 +5,7 @@ use balance_exporter::domain::{Answer, Failure, Measure, Reason};
 use balance_exporter::poll::Target;
 use balance_exporter::poll::assemble::assemble;
 use balance_exporter::standin::adstat::{Books, Cabinet};
-use balance_exporter::standin::{Act, Asked, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, ReceivedRequest, Reply, StandIn};
 use balance_exporter::transport::client::Clients;
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub(crate) fn login() -> String {
 
 /// Method and path of the requests since the last call. `seen` counts those already returned.
 fn calls(stand_in: &StandIn, seen: &mut usize) -> Vec<String> {
-    let asked = stand_in.asked();
+    let asked = stand_in.requests();
     let calls = asked[*seen..].iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect();
     *seen = asked.len();
     calls
@@ -91,7 +91,7 @@ async fn concurrent_401s_cause_one_refresh() {
     let (cabinet, stand_in, target) = cabinet(&login()).await;
     target.poll().await.expect("an answer");
     for n in 1..=3 {
-        let mut seen = stand_in.asked().len();
+        let mut seen = stand_in.requests().len();
         cabinet.expire_access();
         target.poll().await.expect("an answer");
         let calls = calls(&stand_in, &mut seen);
@@ -106,7 +106,7 @@ async fn an_expired_refresh_token_causes_one_login() {
     target.poll().await.expect("an answer");
     cabinet.expire_access();
     cabinet.expire_refresh();
-    let mut seen = stand_in.asked().len();
+    let mut seen = stand_in.requests().len();
     target.poll().await.expect("an answer");
     let calls = calls(&stand_in, &mut seen);
     assert_eq!([REFRESH, LOGIN].map(|wanted| calls.iter().filter(|call| *call == wanted).count()), [1, 1], "{calls:?}");
@@ -117,7 +117,7 @@ async fn an_expired_refresh_token_causes_one_login() {
 
 /// A cabinet that issues tokens and accepts none of them.
 async fn rejecting_cabinet() -> StandIn {
-    let answer = |asked: &Asked| match asked.target.as_str() {
+    let answer = |asked: &ReceivedRequest| match asked.target.as_str() {
         "/api/v2/access-token" => Reply::json(200, &serde_json::json!({"access_token": "useless", "token_type": "Bearer"})),
         "/api/v2/login" => Reply::json(200, &serde_json::json!({"access_token": "useless", "refresh_token": "useless"})),
         _ => Reply::json(401, &serde_json::json!({"detail": "Token Expired"})),
@@ -145,8 +145,8 @@ async fn a_login_in_progress_is_not_cancelled() {
     cabinet.expire_access();
     cabinet.expire_refresh();
     // The dashboard's 401 leads to a refresh and a login, which must survive the earlier failure of the other call.
-    let mut seen = stand_in.asked().len();
-    stand_in.then([Act::Reply(Reply::new(401, "{}")), Act::Reply(Reply::new(500, "{}"))]);
+    let mut seen = stand_in.requests().len();
+    stand_in.then([Behaviour::Reply(Reply::new(401, "{}")), Behaviour::Reply(Reply::new(500, "{}"))]);
     assert_eq!(reason(&target.poll().await), Some(Reason::Server));
     target.poll().await.expect("an answer");
     let calls = calls(&stand_in, &mut seen);
@@ -161,11 +161,11 @@ async fn tokens_stay_masked_however_often_they_are_refreshed() {
         target.poll().await.expect("an answer");
         cabinet.expire_access();
     }
-    let said = |asked: &Asked| asked.headers.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>().join(" ");
+    let said = |asked: &ReceivedRequest| asked.headers.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>().join(" ");
     let echoed =
-        stand_in.asked().iter().rev().find(|asked| !asked.header("refresh_token").is_empty()).map(said).expect("a refresh");
+        stand_in.requests().iter().rev().find(|asked| !asked.header("refresh_token").is_empty()).map(said).expect("a refresh");
     assert!(echoed.contains("stand-in-refresh-1"), "{echoed}");
-    stand_in.always(Act::Reply(Reply::json(503, &serde_json::json!({"detail": echoed}))));
+    stand_in.always(Behaviour::Reply(Reply::json(503, &serde_json::json!({"detail": echoed}))));
     let detail = target.poll().await.expect_err("a failure").detail;
     assert!(detail.contains("***") && !detail.contains("stand-in-refresh"), "{detail}");
 }
@@ -177,7 +177,7 @@ async fn a_wrong_password_is_tried_once_a_poll() {
     for polls in 1..=3 {
         let polled = target.poll().await;
         assert_eq!(polled, Err(Failure::new(Reason::Auth, "HTTP 401: Incorrect username or password")));
-        assert_eq!(stand_in.asked().len(), polls);
+        assert_eq!(stand_in.requests().len(), polls);
     }
     assert_eq!(cabinet.renewals(), (0, 0));
 }
@@ -188,8 +188,8 @@ async fn an_outage_does_not_cause_a_login() {
     target.poll().await.expect("an answer");
     cabinet.expire_access();
     // Both calls get a 401, and then the refresh gets a 503.
-    let refused = || Act::Reply(Reply::new(401, "{}"));
-    stand_in.then([refused(), refused(), Act::Reply(Reply::new(503, "{\"detail\":[\"closed\",\"for an hour\"]}"))]);
+    let refused = || Behaviour::Reply(Reply::new(401, "{}"));
+    stand_in.then([refused(), refused(), Behaviour::Reply(Reply::new(503, "{\"detail\":[\"closed\",\"for an hour\"]}"))]);
     assert_eq!(target.poll().await, Err(Failure::new(Reason::Server, "HTTP 503: closed; for an hour")));
     assert_eq!(cabinet.renewals(), (1, 0));
     target.poll().await.expect("an answer");
@@ -200,9 +200,9 @@ async fn an_outage_does_not_cause_a_login() {
 async fn a_fixed_token_is_used_and_never_renewed() {
     let (cabinet, stand_in, target) = cabinet("token: fixed").await;
     assert_eq!(reason(&target.poll().await), Some(Reason::Auth));
-    assert_eq!(stand_in.asked()[0].header("authorization"), "Bearer fixed");
+    assert_eq!(stand_in.requests()[0].header("authorization"), "Bearer fixed");
     assert_eq!(cabinet.renewals(), (0, 0));
-    assert!(stand_in.asked().iter().all(|asked| !asked.target.contains("/v2/")));
+    assert!(stand_in.requests().iter().all(|asked| !asked.target.contains("/v2/")));
 }
 
 #[tokio::test]
@@ -210,12 +210,12 @@ async fn listed_accounts_are_asked_one_by_one_and_all_or_nothing() {
     let (_, stand_in, target) = cabinet(&format!("{}, accounts: [ACC2, ACC/1], account_currency: usd", login())).await;
     let unlisted = target.poll().await;
     assert_eq!(reason(&unlisted), Some(Reason::NotFound), "the stand-in does not undo percent-encoding");
-    let targets: Vec<String> = stand_in.asked().into_iter().map(|asked| asked.target).collect();
+    let targets: Vec<String> = stand_in.requests().into_iter().map(|asked| asked.target).collect();
     assert!(targets.contains(&"/api/accounts/telegram/ACC%2F1".to_owned()), "{targets:?}");
 
     let listed = self::target(&stand_in, &format!("{}, accounts: [ACC2]", login()));
     assert_eq!(available(&listed.poll().await.expect("an answer")), [(String::new(), 10.0), ("ACC2".to_owned(), 2.0)]);
-    stand_in.then((0..3).map(|_| Act::Reply(Reply::json(200, &serde_json::json!({"account_uid": "ACC9", "balance": 5})))));
+    stand_in.then((0..3).map(|_| Behaviour::Reply(Reply::json(200, &serde_json::json!({"account_uid": "ACC9", "balance": 5})))));
     assert_eq!(reason(&listed.poll().await), Some(Reason::Decode), "an answer about another account");
 }
 

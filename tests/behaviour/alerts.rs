@@ -3,7 +3,7 @@
 use crate::real_parts::{Running, demo, free_port, until};
 use crate::support::{Configured, Daemon, PATIENCE, debian, repository, text};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Asked, Reply, StandIn};
+use balance_exporter::standin::{ReceivedRequest, Reply, StandIn};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -95,7 +95,7 @@ struct Monitoring {
 impl Monitoring {
     /// Scrapes the exporters of each job and sends alerts to the webhook.
     async fn start(jobs: &[(&str, &[&Daemon])]) -> Self {
-        let webhook = StandIn::start(|_: &Asked| Reply::new(200, "")).await.expect("a port");
+        let webhook = StandIn::start(|_: &ReceivedRequest| Reply::new(200, "")).await.expect("a port");
         let directory = tempfile::tempdir().expect("a directory");
         let (at, port) = (directory.path(), free_port());
         write_configuration(at, jobs, port, &webhook.url("/"));
@@ -118,7 +118,7 @@ impl Monitoring {
 
     /// The messages that the webhook has received, oldest first.
     fn messages(&self) -> Vec<Value> {
-        self.webhook.asked().iter().map(|asked| serde_json::from_slice(&asked.body).expect("JSON")).collect()
+        self.webhook.requests().iter().map(|asked| serde_json::from_slice(&asked.body).expect("JSON")).collect()
     }
 
     /// The alerts of one name and severity that the webhook has received, oldest first: state, summary and description.
@@ -143,7 +143,7 @@ impl Monitoring {
             if let Some([_, summary, description]) = received.into_iter().rev().find(|[state, ..]| state == status) {
                 return [summary, description];
             }
-            let bodies = || self.webhook.asked().iter().map(|asked| text(&asked.body)).collect::<Vec<_>>().join("\n");
+            let bodies = || self.webhook.requests().iter().map(|asked| text(&asked.body)).collect::<Vec<_>>().join("\n");
             assert!(Instant::now() < deadline, "no {severity} {name} is {status}:\n{}", bodies());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -210,7 +210,7 @@ sources:
     // Both are scraped, nothing is low, and the rules have been evaluated.
     let both = "count(balance_up == 1) and on () account:balance_low_amount:max";
     monitoring.query(both, |answer| answer.contains("\"2\"]")).await;
-    assert_eq!(monitoring.webhook.asked().len(), 0);
+    assert_eq!(monitoring.webhook.requests().len(), 0);
     let wait_for = |alert| monitoring.wait_for(alert, PATIENCE);
 
     gateway.set(account("499.9", "249"));

@@ -2,7 +2,7 @@
 
 use crate::support::{Configured, Daemon, binary, run, text};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Act, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, Reply, StandIn};
 use rustix::process::Signal;
 
 const NO_SOURCES: &str = "sources: []\n";
@@ -207,14 +207,14 @@ async fn poll_prints_metrics_and_only_what_it_polled() {
         "{printed}"
     );
     assert!(printed.contains("\nbalance_up{provider=\"mysmpp\",source=\"good\"} 1\n") && !printed.contains("bad"), "{printed}");
-    assert_eq!((good.asked().len(), bad.asked().len()), (1, 0));
-    bad.then([Act::HangUp]);
+    assert_eq!((good.requests().len(), bad.requests().len()), (1, 0));
+    bad.then([Behaviour::HangUp]);
     assert_eq!(
         poll(&configured, &["bad"]).await.1,
         "bad (atisu) failed: server: HTTP 500\n",
         "one more try on a broken connection"
     );
-    assert_eq!(bad.asked().len(), 2);
+    assert_eq!(bad.requests().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

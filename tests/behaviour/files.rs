@@ -2,7 +2,7 @@
 
 use crate::pki::Authority;
 use crate::support::{Configured, binary, text};
-use balance_exporter::standin::{Asked, Reply, StandIn};
+use balance_exporter::standin::{ReceivedRequest, Reply, StandIn};
 use rustix::fs::{CWD, mkfifoat};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -89,7 +89,8 @@ fn a_configuration_can_come_through_a_pipe() {
 /// Polls three sources once, with this secret in a file, in the environment and in a credential. Returns the bodies that the gateway
 /// received, the exit code and the standard error.
 async fn sent(secret: &'static [u8]) -> (Vec<String>, Option<i32>, String) {
-    let gateway = StandIn::start(|_: &Asked| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port");
+    let gateway =
+        StandIn::start(|_: &ReceivedRequest| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port");
     let configured = Configured::new("");
     let file = configured.directory.path().join("token");
     std::fs::write(&file, secret).expect("a file");
@@ -106,7 +107,7 @@ async fn sent(secret: &'static [u8]) -> (Vec<String>, Option<i32>, String) {
     let in_environment: &[u8] = if secret.contains(&0) { b"x" } else { secret };
     poll.env("TOKEN", OsStr::from_bytes(in_environment));
     let output = tokio::task::spawn_blocking(move || poll.output()).await.expect("no panic").expect("the binary runs");
-    let sent = gateway.asked().iter().map(|asked| String::from_utf8_lossy(&asked.body).into_owned()).collect();
+    let sent = gateway.requests().iter().map(|asked| String::from_utf8_lossy(&asked.body).into_owned()).collect();
     (sent, output.status.code(), text(&output.stderr).replace(&configured.directory.path().display().to_string(), "D"))
 }
 

@@ -4,7 +4,7 @@ use crate::support::{Configured, Daemon, binary, repository};
 use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Act, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, Reply, StandIn};
 
 /// The page with the values that differ between runs replaced by a letter.
 fn normalized(metrics: &str) -> String {
@@ -60,7 +60,7 @@ async fn the_page_is_the_golden_page() {
     let freight = StandIn::start(exchange).await.expect("a port");
     let broken = StandIn::start(|_: &_| Reply::new(403, "{\"detail\":\"not your role\"}")).await.expect("a port");
     let hanging = StandIn::start(|_: &_| Reply::new(200, "")).await.expect("a port");
-    hanging.then([Act::Hang]);
+    hanging.then([Behaviour::Hang]);
 
     let configured = Configured::new(&format!(
         "defaults: {{interval: 1h}}

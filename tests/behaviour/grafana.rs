@@ -6,7 +6,7 @@ use crate::support::{Configured, Daemon, PATIENCE, debian, repository, text};
 use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Act, Asked, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, ReceivedRequest, Reply, StandIn};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
@@ -228,8 +228,8 @@ async fn low_and_failing() -> (Daemon, Vec<StandIn>) {
     let sms = StandIn::start(gateway).await.expect("a port");
     let freight = StandIn::start(exchange).await.expect("a port");
     let bare = StandIn::start(cabinet).await.expect("a port");
-    let broken = StandIn::start(|_: &Asked| Reply::new(500, "")).await.expect("a port");
-    broken.always(Act::HangUp);
+    let broken = StandIn::start(|_: &ReceivedRequest| Reply::new(500, "")).await.expect("a port");
+    broken.always(Behaviour::HangUp);
     let configured = Configured::new(&format!(
         "defaults: {{interval: 1s}}
 sources:

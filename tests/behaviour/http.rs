@@ -2,7 +2,7 @@
 
 use crate::support::{Configured, Daemon, PATIENCE, binary};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Act, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, Reply, StandIn};
 use reqwest::Method;
 use rustix::process::Signal;
 use std::io::{Read, Write};
@@ -91,7 +91,7 @@ async fn gzip_is_sent_on_request_and_holds_the_same_page() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_daemon_is_ready_once_every_source_was_polled() {
     let stand_in = StandIn::start(|_: &_| Reply::new(200, "{}")).await.expect("a port");
-    stand_in.always(Act::Hang);
+    stand_in.always(Behaviour::Hang);
     let file =
         format!("sources: [{{name: sms, timeout: 4m, provider: {{mysmpp: {{url: \"{}\", token: x}}}}}}]\n", stand_in.url("/"));
     let daemon = Daemon::start(&Configured::new(&file));
@@ -112,7 +112,7 @@ async fn a_scrape_never_causes_a_poll() {
         daemon.metrics().await;
         daemon.get("/").await;
     }
-    assert_eq!(stand_in.asked().len(), 1);
+    assert_eq!(stand_in.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

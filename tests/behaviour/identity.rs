@@ -1,7 +1,7 @@
 //! The same account in other words: its state is found again, and the words that are new are in force.
 
 use crate::kept::{Place, value};
-use balance_exporter::standin::{Asked, Reply, StandIn};
+use balance_exporter::standin::{ReceivedRequest, Reply, StandIn};
 use reqwest::Method;
 use rustix::process::Signal;
 
@@ -12,7 +12,7 @@ fn source(url: &str, more: &str) -> String {
 }
 
 async fn gateway() -> StandIn {
-    StandIn::start(|_: &Asked| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port")
+    StandIn::start(|_: &ReceivedRequest| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -39,10 +39,10 @@ async fn a_reload_asks_at_the_new_address_of_the_same_account() {
     place.configure(&source(&gateway.url("/balance/"), ""));
     assert_eq!(daemon.ask(Method::POST, "/-/reload", &[]).await.status, 200);
     let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    while gateway.asked().len() < 2 {
+    while gateway.requests().len() < 2 {
         assert!(std::time::Instant::now() < deadline, "never polled again");
         tokio::task::yield_now().await;
     }
-    let asked: Vec<String> = gateway.asked().iter().map(|asked| asked.target.clone()).collect();
+    let asked: Vec<String> = gateway.requests().iter().map(|asked| asked.target.clone()).collect();
     assert_eq!(asked, ["/balance", "/balance/"]);
 }

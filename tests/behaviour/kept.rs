@@ -4,7 +4,7 @@ use crate::support::{Configured, Daemon, binary, lines_with, text};
 use balance_exporter::config::Config;
 use balance_exporter::exposition::Exposition;
 use balance_exporter::poll::assemble::assemble;
-use balance_exporter::standin::{Asked, Reply, StandIn};
+use balance_exporter::standin::{ReceivedRequest, Reply, StandIn};
 use balance_exporter::state::clock::Moment;
 use balance_exporter::state::disk::{DAMAGED, FILE_NAME, Storage};
 use balance_exporter::state::{SourceState, Store};
@@ -26,7 +26,7 @@ pub(crate) struct Noting(pub(crate) Arc<Mutex<BTreeMap<String, Vec<Instant>>>>);
 impl Noting {
     pub(crate) async fn start(&self) -> StandIn {
         let Self(polls) = self.clone();
-        let answer = move |asked: &Asked| {
+        let answer = move |asked: &ReceivedRequest| {
             let mut polls = polls.lock().expect("no panic");
             let times = polls.entry(asked.target.clone()).or_default();
             times.push(Instant::now());

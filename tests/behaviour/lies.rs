@@ -2,7 +2,7 @@
 
 use crate::support::{Configured, Daemon, binary, lines_with, text};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
-use balance_exporter::standin::{Act, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, Reply, StandIn};
 use std::io::Write;
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-fn ok(body: impl Into<bytes::Bytes>) -> Act {
-    Act::Reply(Reply::new(200, body))
+fn ok(body: impl Into<bytes::Bytes>) -> Behaviour {
+    Behaviour::Reply(Reply::new(200, body))
 }
 
-fn wallet(balance: &str) -> Act {
+fn wallet(balance: &str) -> Behaviour {
     ok(format!("{{\"balance\":{balance},\"walletId\":1}}"))
 }
 
-fn redirect(location: String) -> Act {
-    Act::Reply(Reply::new(302, "").header("location", location))
+fn redirect(location: String) -> Behaviour {
+    Behaviour::Reply(Reply::new(302, "").header("location", location))
 }
 
 /// Bad answers with their expected reasons. `elsewhere` is another origin.
-fn lies(elsewhere: &StandIn) -> Vec<(&'static str, Act, &'static str)> {
+fn lies(elsewhere: &StandIn) -> Vec<(&'static str, Behaviour, &'static str)> {
     let bomb = gzip(&vec![b' '; 50 * 1024 * 1024]);
     let whole = || Reply::new(200, "{\"balance\":1,\"walletId\":1}");
-    let encoded = |coding: &str, body: Vec<u8>| Act::Reply(Reply::new(200, body).header("content-encoding", coding));
+    let encoded = |coding: &str, body: Vec<u8>| Behaviour::Reply(Reply::new(200, body).header("content-encoding", coding));
     vec![
         ("HTML", ok("<html><body>Bad gateway</body></html>"), "decode"),
         ("nothing", ok(""), "decode"),
@@ -67,19 +67,19 @@ fn lies(elsewhere: &StandIn) -> Vec<(&'static str, Act, &'static str)> {
         ("unknown coding", encoded("x-lzma", b"\x1f\x00\x01".to_vec()), "decode"),
         ("a redirect elsewhere", redirect(elsewhere.url("/v1.0/balance")), "redirect"),
         ("a redirect to another scheme", redirect(elsewhere.url("/").replace("http:", "https:")), "redirect"),
-        ("a redirect to nowhere", Act::Reply(Reply::new(302, "")), "redirect"),
-        ("304", Act::Reply(Reply::new(304, "")), "redirect"),
-        ("no answer", Act::Hang, "timeout"),
-        ("a trickle", Act::Trickle(whole(), Duration::from_millis(100)), "timeout"),
-        ("closed in the middle", Act::CutOff(whole()), "connect"),
-        ("400", Act::Reply(Reply::new(400, "{}")), "rejected"),
-        ("401", Act::Reply(Reply::new(401, "{\"error\":null}")), "auth"),
-        ("402", Act::Reply(Reply::new(402, "[]")), "payment_required"),
-        ("403", Act::Reply(Reply::new(403, "<html>")), "forbidden"),
-        ("404", Act::Reply(Reply::new(404, "")), "not_found"),
-        ("429", Act::Reply(Reply::new(429, "")), "rate_limited"),
-        ("500 with 10 MB", Act::Reply(Reply::new(500, vec![b' '; 10 * 1024 * 1024])), "server"),
-        ("504", Act::Reply(Reply::new(504, "")), "server"),
+        ("a redirect to nowhere", Behaviour::Reply(Reply::new(302, "")), "redirect"),
+        ("304", Behaviour::Reply(Reply::new(304, "")), "redirect"),
+        ("no answer", Behaviour::Hang, "timeout"),
+        ("a trickle", Behaviour::Trickle(whole(), Duration::from_millis(100)), "timeout"),
+        ("closed in the middle", Behaviour::CutOff(whole()), "connect"),
+        ("400", Behaviour::Reply(Reply::new(400, "{}")), "rejected"),
+        ("401", Behaviour::Reply(Reply::new(401, "{\"error\":null}")), "auth"),
+        ("402", Behaviour::Reply(Reply::new(402, "[]")), "payment_required"),
+        ("403", Behaviour::Reply(Reply::new(403, "<html>")), "forbidden"),
+        ("404", Behaviour::Reply(Reply::new(404, "")), "not_found"),
+        ("429", Behaviour::Reply(Reply::new(429, "")), "rate_limited"),
+        ("500 with 10 MB", Behaviour::Reply(Reply::new(500, vec![b' '; 10 * 1024 * 1024])), "server"),
+        ("504", Behaviour::Reply(Reply::new(504, "")), "server"),
     ]
 }
 
@@ -127,7 +127,7 @@ async fn every_bad_answer_fails_its_poll_with_its_reason() {
     };
     assert_eq!(readings(&after), readings(&before), "the last good readings stay");
     assert!(after.contains("balance_up{provider=\"atisu\",source=\"honest\"} 1\n"));
-    assert_eq!(elsewhere.asked().len(), 0, "a redirect elsewhere is not followed");
+    assert_eq!(elsewhere.requests().len(), 0, "a redirect elsewhere is not followed");
     daemon.wait_for_log(&["source=\"liar0\"", "polls fail", "reason=\"decode\""]);
 }
 
@@ -147,7 +147,7 @@ sources:
         plain.url("/").replace("http:", "https:"),
         plain.url("/"),
     ));
-    plain.then([Act::HangUp]);
+    plain.then([Behaviour::HangUp]);
     let daemon = Daemon::start(&configured);
     let metrics = daemon.metrics_where("all polls failed", |metrics| lines_with(metrics, "balance_failing{").len() == 4).await;
     let reasons = ["connect\",reason=\"connect", "dns\",reason=\"dns", "tls\",reason=\"tls", "hung-up\",reason=\"connect"];
@@ -171,7 +171,7 @@ async fn redirects_within_the_origin_are_followed_with_the_credentials() {
     ));
     let daemon = Daemon::start(&configured);
     daemon.metrics_with("balance_available_amount{provider=\"atisu\",source=\"a\",account=\"1\",currency=\"ATIS\"} 9").await;
-    let targets: Vec<String> = stand_in.asked().into_iter().map(|asked| asked.target).collect();
+    let targets: Vec<String> = stand_in.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(targets, ["/v1.0/balance", "/moved", "/v1.0/balance"]);
 
     let circle = StandIn::start(|_: &_| Reply::new(301, "").header("location", "/again")).await.expect("a port");
@@ -180,7 +180,7 @@ async fn redirects_within_the_origin_are_followed_with_the_credentials() {
         "sources: [{{name: a, provider: {{atisu: {{url: \"{url}\", token: {TOKEN}, ati_code: 1}}}}}}]\n"
     ));
     Daemon::start(&configured).metrics_with("balance_failing{provider=\"atisu\",source=\"a\",reason=\"redirect\"} 1").await;
-    assert_eq!(circle.asked().len(), 6);
+    assert_eq!(circle.requests().len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -4,7 +4,7 @@ use crate::pki::{Authority, Pair};
 use crate::support::{Configured, Daemon, PATIENCE, binary, lines_with, text};
 use balance_exporter::domain::{Failure, Reason};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Asked, Reply, Service, StandIn};
+use balance_exporter::standin::{ReceivedRequest, Reply, Service, StandIn};
 use balance_exporter::transport::client::{Clients, ExtraRoots, Network};
 use balance_exporter::transport::{Http, Request};
 use rustls::HandshakeKind;
@@ -28,8 +28,8 @@ async fn tls_gateway(pair: &Pair) -> String {
         while let Ok((stream, _)) = listener.accept().await {
             // A client that does not trust the certificate closes the connection.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let mut asked = [0; 4096];
-            let _ = stream.read(&mut asked).await;
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n{\"money\":5}";
             let _ = stream.write_all(answer).await;
             let _ = stream.shutdown().await;
@@ -206,8 +206,8 @@ async fn hundreds_of_hanging_names_block_neither_reloads_nor_other_polls_nor_the
 async fn proxy() -> StandIn {
     let gateway = Gateway::with_token("token of a test");
     gateway.set(Account { money: "5".to_owned(), currency: "RUB".to_owned(), ..Account::default() });
-    let answer = move |asked: &Asked| match asked.target.strip_prefix("http://gateway.test") {
-        Some(target) => gateway.answer(&Asked { target: target.to_owned(), ..asked.clone() }),
+    let answer = move |request: &ReceivedRequest| match request.target.strip_prefix("http://gateway.test") {
+        Some(target) => gateway.answer(&ReceivedRequest { target: target.to_owned(), ..request.clone() }),
         None => Reply::new(400, ""),
     };
     StandIn::start(answer).await.expect("a port")
@@ -222,7 +222,7 @@ async fn a_configured_proxy_is_used_with_its_password() {
     let address = proxy.url("").replace("http://", "http://user:the%20password@");
     let daemon = Daemon::start(&Configured::new(&format!("defaults: {{proxy: \"{address}\"}}\nsources: [{{{SOURCE}}}]\n")));
     daemon.metrics_with(UP).await;
-    assert_eq!(proxy.asked()[0].header("proxy-authorization"), "Basic dXNlcjp0aGUgcGFzc3dvcmQ=");
+    assert_eq!(proxy.requests()[0].header("proxy-authorization"), "Basic dXNlcjp0aGUgcGFzc3dvcmQ=");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -233,9 +233,9 @@ async fn a_proxy_from_the_environment_is_used_unless_one_is_configured() {
         Daemon::start_with(configured.path(), &[], binary().env("HTTP_PROXY", environment.url("")))
     };
     start(format!("sources: [{{{SOURCE}}}]\n")).metrics_with(UP).await;
-    assert_eq!((environment.asked().len(), own.asked().len()), (1, 0));
+    assert_eq!((environment.requests().len(), own.requests().len()), (1, 0));
     start(format!("sources: [{{{SOURCE}, proxy: \"{}\"}}]\n", own.url(""))).metrics_with(UP).await;
-    assert_eq!((environment.asked().len(), own.asked().len()), (1, 1));
+    assert_eq!((environment.requests().len(), own.requests().len()), (1, 1));
 }
 
 /// Runs `poll` with a configuration and these environment variables.
@@ -261,14 +261,14 @@ async fn no_proxy_covers_addresses_as_well_as_names() {
             let output = poll_with(&configured, &[("HTTP_PROXY", &proxy_url), (name, list)]).await;
             assert!(output.status.success(), "{name}={list}: {}", text(&output.stdout));
             polls += 1;
-            assert_eq!((proxy.asked().len(), gateway.asked().len()), (0, polls), "{name}={list}");
+            assert_eq!((proxy.requests().len(), gateway.requests().len()), (0, polls), "{name}={list}");
         }
     }
     for list in ["", "127.0.0.1:1", "10.0.0.0/8"] {
         poll_with(&configured, &[("HTTP_PROXY", &proxy_url), ("NO_PROXY", list)]).await;
-        assert_eq!(gateway.asked().len(), polls, "NO_PROXY={list}");
+        assert_eq!(gateway.requests().len(), polls, "NO_PROXY={list}");
     }
-    assert_eq!(proxy.asked().len(), 3);
+    assert_eq!(proxy.requests().len(), 3);
 }
 
 #[test]
@@ -291,8 +291,8 @@ fn an_invalid_proxy_in_the_environment_is_an_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_proxy_cannot_make_the_daemon_print_its_password() {
-    let parrot = |asked: &Asked| {
-        let header = asked.header("proxy-authorization");
+    let parrot = |request: &ReceivedRequest| {
+        let header = request.header("proxy-authorization");
         let said = serde_json::json!({"error": format!("{header} is not canary pass nor canary%20pass")});
         Reply::json(407, &said)
     };

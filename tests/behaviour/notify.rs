@@ -2,7 +2,7 @@
 
 use crate::support::{Configured, Daemon, PATIENCE, binary, text};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Act, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, Reply, StandIn};
 use rustix::process::Signal;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -69,7 +69,7 @@ async fn the_service_manager_hears_of_the_start_of_changes_and_of_the_end() {
     let manager = Manager::new();
     let daemon = Daemon::start_with(configured.path(), &[], &mut manager.command());
     let mut heard = manager.hear_until("STATUS=1 source, none failing");
-    sms.then((0..50).map(|_| Act::Reply(Reply::new(503, ""))));
+    sms.then((0..50).map(|_| Behaviour::Reply(Reply::new(503, ""))));
     heard.extend(manager.hear_until("STATUS=1 source, 1 failing: sms (server)"));
     daemon.signal(Signal::TERM);
     heard.extend(manager.hear_until("STOPPING=1"));

@@ -4,7 +4,7 @@ use crate::support::{Configured, Daemon, PATIENCE, TAKING_TURNS, debian, text};
 use balance_exporter::standin::adstat::{Books, Cabinet};
 use balance_exporter::standin::atisu::{Exchange, Wallet};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Act, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, Reply, StandIn};
 use std::process::Stdio;
 
 /// A page that the browser has rendered.
@@ -159,7 +159,7 @@ async fn the_page_explains_missing_sources_and_sources_that_were_not_polled() {
     holds(&render(&format!("http://{}/", daemon.address)).await, &["No sources are configured", "Add a source under sources"]);
 
     let world = World::new().await;
-    world.sms.1.always(Act::Hang);
+    world.sms.1.always(Behaviour::Hang);
     let daemon = Daemon::start(&world.configured());
     polled(&daemon, 2).await;
     let page = render(&format!("http://{}/", daemon.address)).await;

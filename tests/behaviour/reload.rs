@@ -2,7 +2,7 @@
 
 use crate::support::{Configured, Daemon, binary, lines_with};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
-use balance_exporter::standin::{Act, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, Reply, StandIn};
 use reqwest::Method;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -101,7 +101,7 @@ async fn a_bad_file_changes_nothing_and_says_so() {
     let mended = daemon.metrics().await;
     assert_eq!(value(&mended, "balance_exporter_config_last_reload_successful"), "1");
     assert_ne!(value(&mended, timestamp), value(&before, timestamp));
-    assert_eq!(stand_in.asked().len(), 1);
+    assert_eq!(stand_in.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -140,8 +140,8 @@ async fn what_was_logged_of_a_source_is_not_logged_again_after_a_reload() {
     let changes = [", interval: 6m", ", max_age: 2h", ", interval: 7m", ", timeout: 9s", ", interval: 8m", ", interval: 9m"];
     for (polled, more) in (1..).zip(changes) {
         match polled {
-            3 => stand_in.always(Act::Reply(Reply::new(503, ""))),
-            5 => stand_in.always(Act::Reply(Reply::new(200, "{\"money\":\"5\",\"currency\":\"RUB\",\"information\":[]}"))),
+            3 => stand_in.always(Behaviour::Reply(Reply::new(503, ""))),
+            5 => stand_in.always(Behaviour::Reply(Reply::new(200, "{\"money\":\"5\",\"currency\":\"RUB\",\"information\":[]}"))),
             _ => {}
         }
         std::fs::write(&configured.file, file(more)).expect("a file");
@@ -170,7 +170,7 @@ async fn a_thousand_reloads_leave_no_gap_and_no_trace() {
     let (_, steady) = gateway("token of a test").await;
     let (_, changing) = gateway("token of a test").await;
     let hanging = StandIn::start(|_: &_| Reply::new(200, "")).await.expect("a port");
-    hanging.always(Act::Hang);
+    hanging.always(Behaviour::Hang);
     let file = |n: usize| {
         let steady = source("steady", &steady, ", interval: 1s") + &source("hanging", &hanging, ", timeout: 4m");
         // Another interval each time, and now and then no such source at all.
@@ -201,5 +201,5 @@ async fn a_thousand_reloads_leave_no_gap_and_no_trace() {
     // A poll may be under way, with its connection and its look-up.
     assert!(descriptors(&last) <= descriptors(&first) + 8, "{} descriptors, {} before", descriptors(&last), descriptors(&first));
     assert!(threads(&last) <= threads(&first) + 4, "{} threads, {} before", threads(&last), threads(&first));
-    assert_eq!(hanging.asked().len(), 1, "the hanging poll of an unchanged source goes on");
+    assert_eq!(hanging.requests().len(), 1, "the hanging poll of an unchanged source goes on");
 }

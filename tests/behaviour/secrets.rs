@@ -1,7 +1,7 @@
 //! A secret has one entrance and no exit. Every provider here tries to leak one.
 
 use crate::support::{Configured, Daemon, binary, text};
-use balance_exporter::standin::{Asked, Reply, StandIn};
+use balance_exporter::standin::{ReceivedRequest, Reply, StandIn};
 use rustix::process::Signal;
 
 /// Secrets that must not appear anywhere. The second contains characters that JSON and URLs escape.
@@ -12,7 +12,7 @@ const SECRETS: [&str; 6] =
 const TRACES: [&str; 6] = ["canary-password-1", "canary", "CANARY", "canary-proxy-5", "canary-access-6", "canary-refresh-7"];
 
 /// Repeats everything it was sent: in errors, names, areas and redirects.
-fn parrot(asked: &Asked) -> Reply {
+fn parrot(asked: &ReceivedRequest) -> Reply {
     let headers: Vec<String> = asked.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let body = String::from_utf8_lossy(&asked.body).into_owned();
     let said = format!("{body} {} {}", headers.join(" "), SECRETS.join(" "));
@@ -118,7 +118,7 @@ async fn no_log_metric_page_or_error_shows_a_secret() {
         check("the log", &log.join("\n"));
         assert!(log.iter().any(|line| line.contains("***")), "the parrot's answers are logged with a mask: {log:?}");
     }
-    assert_eq!(stand_in.asked().iter().filter(|asked| asked.target == "/labels").count(), 2);
+    assert_eq!(stand_in.requests().iter().filter(|asked| asked.target == "/labels").count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -1,7 +1,7 @@
 //! A log that nobody reads stops nothing, and what of it is missing is said.
 
 use crate::support::{Configured, PATIENCE, binary, client, end_of, lines_with, text};
-use balance_exporter::standin::{Asked, Reply, StandIn};
+use balance_exporter::standin::{ReceivedRequest, Reply, StandIn};
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 use reqwest::Method;
@@ -116,7 +116,7 @@ async fn log_much(address: &str, configured: &Configured, lines: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pipe_that_is_full_from_the_start_stops_nothing_and_what_is_missing_is_said() {
     for nonblocking in [false, true] {
-        let gateway = StandIn::start(|_: &Asked| Reply::new(200, r#"{"money":"1"}"#)).await.expect("a port");
+        let gateway = StandIn::start(|_: &ReceivedRequest| Reply::new(200, r#"{"money":"1"}"#)).await.expect("a port");
         let source = format!("  - {{name: a, provider: {{mysmpp: {{url: \"{}\", token: x}}}}}}\n", gateway.url("/"));
         let configured = Configured::new(&format!("defaults: {{interval: 1s}}\nsources:\n{source}"));
         let (mut reader, writer) = full_pipe(nonblocking);
@@ -224,7 +224,7 @@ fn a_command_loses_no_line() {
 /// On a terminal, standard output and standard error are one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn on_a_terminal_lines_stand_in_order() {
-    let gateway = StandIn::start(|_: &Asked| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port");
+    let gateway = StandIn::start(|_: &ReceivedRequest| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port");
     let source = format!(
         "  - {{name: a, provider: {{mysmpp: {{url: \"{}\", token: x}}}}, low: {{areas: {{X: {{warning: 1}}}}}}}}\n",
         gateway.url("/")

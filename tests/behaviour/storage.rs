@@ -2,7 +2,7 @@
 
 use crate::kept::{DAMAGED_FILES, Noting, Place, Random, UP, by_source, page_of, polls, source, value};
 use crate::support::{binary, lines_with, text};
-use balance_exporter::standin::{Act, Asked, Reply, StandIn};
+use balance_exporter::standin::{Behaviour, ReceivedRequest, Reply, StandIn};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -82,13 +82,13 @@ async fn restarting_in_a_loop_costs_a_provider_nothing() {
         let (_, log) = daemon.wait();
         assert!(!log.iter().any(|line| line.contains("polls fail") || line.contains("first poll")), "old news: {log:?}");
     }
-    assert_eq!((noting.count(), bad.asked().len()), (1, 1));
+    assert_eq!((noting.count(), bad.requests().len()), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_poll_that_was_cut_off_is_not_repeated_at_once() {
     let stand_in = StandIn::start(|_: &_| Reply::new(200, "")).await.expect("a port");
-    stand_in.always(Act::Hang);
+    stand_in.always(Behaviour::Hang);
     let place = Place::new(&source("a", &stand_in, ", timeout: 4m"));
     for _ in 0..3 {
         let daemon = place.start();
@@ -96,13 +96,13 @@ async fn a_poll_that_was_cut_off_is_not_repeated_at_once() {
         daemon.signal(Signal::TERM);
         assert_eq!(daemon.wait().0.code(), Some(0));
     }
-    assert_eq!(stand_in.asked().len(), 1);
+    assert_eq!(stand_in.requests().len(), 1);
 }
 
 /// Waits until somebody was asked.
 async fn asked(stand_in: &StandIn) {
     let deadline = Instant::now() + crate::support::PATIENCE;
-    while stand_in.asked().is_empty() {
+    while stand_in.requests().is_empty() {
         assert!(Instant::now() < deadline, "never polled");
         tokio::task::yield_now().await;
     }
@@ -110,7 +110,7 @@ async fn asked(stand_in: &StandIn) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn killed_soon_after_each_start_it_asks_nobody_twice() {
-    for act in [Act::Hang, Act::Reply(Reply::new(401, ""))] {
+    for act in [Behaviour::Hang, Behaviour::Reply(Reply::new(401, ""))] {
         let stand_in = StandIn::start(|_: &_| Reply::new(200, "")).await.expect("a port");
         stand_in.always(act);
         let sources: String = (0..5).map(|n| source(&format!("s{n}"), &stand_in, ", interval: 1h")).collect();
@@ -124,7 +124,7 @@ async fn killed_soon_after_each_start_it_asks_nobody_twice() {
             daemon.signal(Signal::KILL);
             daemon.wait();
         }
-        let mut targets: Vec<_> = stand_in.asked().into_iter().map(|asked| asked.target).collect();
+        let mut targets: Vec<_> = stand_in.requests().into_iter().map(|asked| asked.target).collect();
         let all = targets.len();
         targets.sort();
         targets.dedup();
@@ -286,7 +286,7 @@ async fn another_token_is_another_account_and_the_same_in_another_place_is_not()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_reaches_the_disk() {
-    let refusing = |asked: &Asked| Reply::json(400, &serde_json::json!({"error": text(&asked.body)}));
+    let refusing = |asked: &ReceivedRequest| Reply::json(400, &serde_json::json!({"error": text(&asked.body)}));
     let stand_in = StandIn::start(refusing).await.expect("a port");
     let place = Place::new(&source("a", &stand_in, ""));
     let daemon = place.start();

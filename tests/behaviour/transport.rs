@@ -59,7 +59,7 @@ async fn a_request_lists_the_supported_codings_unless_the_provider_sets_its_own(
     let lines: Vec<String> = peer
         .requests()
         .iter()
-        .flat_map(|asked| asked.lines().filter(|line| line.starts_with("accept-encoding:")).map(str::to_owned))
+        .flat_map(|request| request.lines().filter(|line| line.starts_with("accept-encoding:")).map(str::to_owned))
         .collect();
     assert_eq!(lines, ["accept-encoding: gzip,deflate,br", "accept-encoding: gzip, deflate, br"]);
 }
@@ -86,7 +86,7 @@ async fn a_server_that_closes_reused_connections_loses_no_request() {
         assert_eq!(send(&client, Request::get(peer.url())).await, Ok((200, TEXT.to_owned())), "turn {turn}");
     }
     assert_eq!(peer.requests().len(), 15, "each request was sent once");
-    assert!(peer.requests().iter().all(|asked| asked.contains("\r\nconnection: close\r\n")), "{:?}", peer.requests());
+    assert!(peer.requests().iter().all(|request| request.contains("\r\nconnection: close\r\n")), "{:?}", peer.requests());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -87,8 +87,8 @@ async fn a_proxy_that_refuses_the_tunnel_or_sends_garbage_is_a_failure() {
         let request = Request::post("https://gateway.test/secret".parse().expect("a URL"), "text/json", b"secret".to_vec());
         assert_eq!(send(&client, request).await, Err((Reason::Connect, detail.to_owned())), "{said}");
         // The proxy learns the host, but nothing about the request.
-        let asked = proxy.requests().concat();
-        assert!(asked.starts_with("CONNECT gateway.test:443 HTTP/1.1\r\n") && !asked.contains("secret"), "{asked}");
+        let request = proxy.requests().concat();
+        assert!(request.starts_with("CONNECT gateway.test:443 HTTP/1.1\r\n") && !request.contains("secret"), "{request}");
     }
 }
 
@@ -134,7 +134,7 @@ async fn a_redirect_never_sends_the_credentials_to_another_origin() {
     }
     for path in ["/relative", "/absolute"] {
         assert_eq!(send(&client, ask(path)).await, Ok((200, TEXT.to_owned())), "{path}");
-        assert!(peer.requests().last().is_some_and(|asked| asked.contains("authorization: Bearer secret")), "{path}");
+        assert!(peer.requests().last().is_some_and(|request| request.contains("authorization: Bearer secret")), "{path}");
     }
     let once = Request::post(peer.url().join("/relative").expect("a URL"), "text/json", b"secret".to_vec());
     assert_eq!(send(&client, once).await, Ok((307, String::new())), "a POST is sent once");
