@@ -224,7 +224,8 @@ fn a_command_loses_no_line() {
 /// On a terminal, standard output and standard error are one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn on_a_terminal_lines_stand_in_order() {
-    let gateway = StandIn::start(|_: &ReceivedRequest| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port");
+    let gateway =
+        StandIn::start(|_: &ReceivedRequest| Reply::new(200, r#"{"money":"1","currency":"RUB"}"#)).await.expect("a port");
     let source = format!(
         "  - {{name: a, provider: {{mysmpp: {{url: \"{}\", token: x}}}}, low: {{areas: {{X: {{warning: 1}}}}}}}}\n",
         gateway.url("/")
