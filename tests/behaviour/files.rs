@@ -72,7 +72,7 @@ fn root_certificates_of_the_environment_have_a_size_limit() {
     let mut check = with_memory_limit();
     check.args(["check", "--config.file", configured.path()]).env("SSL_CERT_FILE", "/dev/zero");
     let output = check.output().expect("the binary runs");
-    let (code, line) = told(&output);
+    let (code, line) = result(&output);
     assert_eq!((code, line.contains("cannot read SSL_CERT_FILE")), (Some(0), true), "{line}");
 }
 
