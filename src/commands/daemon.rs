@@ -10,7 +10,7 @@ use crate::poll::assemble::Ready;
 use crate::server::access::Web;
 use crate::server::reload::{self, Reloader};
 use crate::state::clock::Moment;
-use crate::state::disk::{InUse, Kept, Storage};
+use crate::state::disk::{InUse, SavedState, Storage};
 use crate::system::lane::Lane;
 use crate::transport::client::Clients;
 use std::path::Path;
@@ -92,7 +92,7 @@ pub(super) async fn serve(signals: Signals, read: Read, places: Places, options:
 struct Started {
     sources: Vec<Ready>,
     web: Web,
-    storage: Option<(Arc<Storage>, Kept)>,
+    storage: Option<(Arc<Storage>, SavedState)>,
     listeners: Vec<TcpListener>,
 }
 
@@ -111,7 +111,7 @@ impl Started {
     }
 }
 
-fn open(directory: &Path) -> Result<(Arc<Storage>, Kept), Failed> {
+fn open(directory: &Path) -> Result<(Arc<Storage>, SavedState), Failed> {
     Storage::open(directory, Arc::new(Moment::now)).map_err(|InUse| {
         let directory = directory.display();
         Failed::other(format!(

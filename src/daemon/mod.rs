@@ -11,7 +11,7 @@ use crate::server::liveness::{self, LivenessProbe};
 use crate::server::reload::{ReloadRequests, Reloader};
 use crate::server::routes::Site;
 use crate::state::clock::Moment;
-use crate::state::disk::{Kept, Storage};
+use crate::state::disk::{SavedState, Storage};
 use crate::state::{Observer, Store};
 use crate::system::lane::Lane;
 use std::convert::Infallible;
@@ -47,7 +47,7 @@ pub struct Daemon {
     /// The way to reload over HTTP, where that is allowed.
     pub lifecycle: Option<Reloader>,
     /// Where state is kept, with the state that was found there.
-    pub storage: Option<(Arc<Storage>, Kept)>,
+    pub storage: Option<(Arc<Storage>, SavedState)>,
     /// Where clients are served.
     pub listeners: Vec<TcpListener>,
     /// To whom, and how.
@@ -144,7 +144,7 @@ struct Polling<'a> {
 }
 
 impl Polling<'_> {
-    async fn run(mut self, sources: Vec<Ready>, kept: Kept) -> Infallible {
+    async fn run(mut self, sources: Vec<Ready>, kept: SavedState) -> Infallible {
         // Every source stands in the store before the service manager is told of them.
         self.resume(sources, kept).await;
         let Self { manager, scheduler, store, exposition, storage: _, probe, mut reloading } = self;
@@ -166,7 +166,7 @@ impl Polling<'_> {
     }
 
     /// Begins with the sources, as a process before has left them.
-    async fn resume(&mut self, sources: Vec<Ready>, mut kept: Kept) {
+    async fn resume(&mut self, sources: Vec<Ready>, mut kept: SavedState) {
         let mut restored = 0;
         self.store.go_on_from(kept.failures());
         self.scheduler.resume(sources, |about, now| kept.take(about, now).inspect(|_| restored += 1)).await;

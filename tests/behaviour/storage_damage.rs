@@ -48,7 +48,7 @@ async fn damaged_files_are_set_aside_one_by_one_and_the_daemon_begins_anew() {
         daemon.signal(Signal::TERM);
         let (status, log) = daemon.wait();
         assert_eq!(status.code(), Some(0));
-        let told = |line: &String| line.contains("the storage is damaged: it was set aside") && line.contains("ERROR");
+        let told = |line: &String| line.contains("the storage is damaged; it was set aside") && line.contains("ERROR");
         assert_eq!(log.iter().filter(|line| told(line)).count(), 1, "{log:?}");
         assert_eq!(&std::fs::read(place.damaged(number)).expect("a file"), bytes, "it is kept as it was");
         daemon_restores(&place).await;
@@ -348,7 +348,7 @@ async fn a_file_that_is_replaced_is_noticed_and_written_anew() {
         std::fs::copy(place.file(), &copy).expect("a copy");
         std::fs::rename(copy, place.file()).expect("it takes the place");
     };
-    is_noticed_and_written_anew(replace, "another file lies in its place").await;
+    is_noticed_and_written_anew(replace, "another file is in its place").await;
 }
 
 async fn is_noticed_and_written_anew(change: impl Fn(&Place), why: &str) {

@@ -3,7 +3,7 @@
 use crate::support::repository;
 use balance_exporter::domain::{About, Answer, Figure, Identity, Label, Low, Quantity, Reading, Wallet, WalletKind};
 use balance_exporter::state::clock::Moment;
-use balance_exporter::state::disk::{FILE_NAME, Kept, Storage};
+use balance_exporter::state::disk::{FILE_NAME, SavedState, Storage};
 use balance_exporter::state::{Outcome, SourceState, Store};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use std::io::Read;
@@ -41,14 +41,14 @@ fn about(name: &str) -> About {
     }
 }
 
-fn open(directory: &Path) -> (Arc<Storage>, Kept) {
+fn open(directory: &Path) -> (Arc<Storage>, SavedState) {
     let (storage, kept) = Storage::open(directory, Arc::new(Moment::now)).expect("nobody else is there");
     assert!(storage.health().is_up());
     (storage, kept)
 }
 
 /// What is kept of the three sources.
-fn states(kept: &mut Kept) -> Vec<SourceState> {
+fn states(kept: &mut SavedState) -> Vec<SourceState> {
     ["ads", "freight", "sms"].iter().filter_map(|name| kept.take(&about(name), Moment::now())).collect()
 }
 

@@ -1,10 +1,11 @@
-//! The file: one embedded transactional database, opened, checked, written and, when it is damaged, set aside.
+//! The file: one embedded transactional database. It is created, opened, checked, written and, when it is damaged, set aside here.
 //!
-//! It knows bytes under names and nothing of what they mean.
+//! It stores bytes under names and does not know what they mean.
 
+use super::error::{Damage, Obstacle, OpenError, WriteError};
 use crate::system::files;
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{FlockOperation, flock};
@@ -13,77 +14,65 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file in the directory.
 pub const FILE_NAME: &str = "balance-exporter.redb";
-/// What a damaged file is called from then on, with a number behind it.
+/// The prefix of a damaged file that was set aside. A number follows.
 pub const DAMAGED: &str = "balance-exporter.redb.damaged-";
-/// What a good file is called from then on that could not be read when the program began, with a number behind it.
+/// The prefix of a good file that was set aside because it could not be read at the start. A number follows.
 pub(super) const UNREAD: &str = "balance-exporter.redb.unread-";
-/// A file that was never finished.
+/// A file that is being created.
 const UNFINISHED: &str = "balance-exporter.redb.new";
-/// The format of the records. Lower ones are read, and become this one when they are written. A file of a higher one is left alone.
+/// The format of the records that are written. Files with a lower format are read and become this one with the first write. A file
+/// with a higher format is left alone.
 pub(super) const FORMAT: u32 = 2;
-/// The states are in memory anyway.
+/// In bytes. Small, because all states are in memory anyway.
 const CACHE: usize = 1024 * 1024;
-
 /// The largest file that is read into memory, in bytes: far more than ten thousand sources take.
-const LARGEST_GLANCE: u64 = 256 * 1024 * 1024;
+const LARGEST_COPY: u64 = 256 * 1024 * 1024;
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
 
-/// Why a file cannot be used.
-#[derive(Debug)]
-pub(super) enum Refused {
-    /// Another process has it.
-    InUse,
-    /// Written by a newer version of the program.
-    Newer(String),
-    /// Its content cannot be read.
-    Damaged(String),
-    /// It may be better later: no permission, no space, no such disk.
-    Unusable(String),
-}
-
-/// The right to use the directory, until it is dropped or the process ends in whatever way.
+/// The exclusive right to use the directory, until it is dropped or the process ends.
 pub(super) struct Lock(File);
 
 impl Lock {
-    /// Takes the directory, which is made where there is none.
-    pub(super) fn take(directory: &Path) -> Result<Self, Refused> {
+    /// Locks the directory, which is created if need be.
+    pub(super) fn acquire(directory: &Path) -> Result<Self, OpenError> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let opened = File::open(directory)?;
         match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Refused::InUse),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse),
             // A network file system may not lock directories; the database has its own lock on the file.
             _ => Ok(Self(opened)),
         }
     }
 
-    /// Whether the directory is still the one that was taken.
-    pub(super) fn holds(&self, directory: &Path) -> bool {
+    /// Whether this path still leads to the directory that was locked.
+    pub(super) fn is_of(&self, directory: &Path) -> bool {
         let inode = |metadata: Metadata| (metadata.dev(), metadata.ino());
-        let taken = self.0.metadata().map(inode);
-        taken.is_ok_and(|taken| std::fs::metadata(directory).is_ok_and(|there| inode(there) == taken))
+        let locked = self.0.metadata().map(inode);
+        locked.is_ok_and(|locked| std::fs::metadata(directory).is_ok_and(|there| inode(there) == locked))
     }
 }
 
 /// What a file holds.
 pub(super) struct Content {
-    /// What identities are hashed with; it never leaves the file.
+    /// Keys the hashes of identities. It never leaves the file.
     pub(super) salt: hmac::Key,
-    /// What was stored, by name.
+    /// The record of each source, by name.
     pub(super) records: Vec<(String, Vec<u8>)>,
-    /// What was stored of all sources together; versions before have none.
+    /// What was stored of all sources together. Absent in files of older versions.
     pub(super) failures: Option<Vec<u8>>,
 }
 
 impl Content {
-    /// Reads the file without writing to it: what an opening would repair is repaired in a copy in memory. None where nothing
-    /// good can be read.
-    pub(super) fn glance(directory: &Path) -> Option<Self> {
-        let bytes = files::read_regular(&directory.join(FILE_NAME), LARGEST_GLANCE).ok()?;
+    /// Reads the file without writing to it: recovery after a crash happens in a copy in memory. None where nothing good can be
+    /// read.
+    pub(super) fn read_copy(directory: &Path) -> Option<Self> {
+        let bytes = files::read_regular(&directory.join(FILE_NAME), LARGEST_COPY).ok()?;
         let read = AssertUnwindSafe(|| {
             let copy = InMemoryBackend::new();
             copy.set_len(bytes.len() as u64).ok()?;
@@ -93,105 +82,135 @@ impl Content {
         catch_unwind(read).ok().flatten()
     }
 
-    fn read(database: &Database) -> Result<Self, Refused> {
-        let reading = database.begin_read().map_err(redb::Error::from)?;
-        let meta = reading.open_table(META).map_err(redb::Error::from)?;
-        let format = meta.get("format").map_err(redb::Error::from)?;
-        let format = format.and_then(|bytes| Some(u32::from_le_bytes(bytes.value().try_into().ok()?)));
-        match format {
+    fn read(database: &Database) -> Result<Self, OpenError> {
+        let transaction = database.begin_read().map_err(redb::Error::from)?;
+        let Meta { format, salt, failures } = Meta::read(&transaction)?;
+        match format.and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?))) {
             Some(1..=FORMAT) => {}
-            Some(newer) if newer > FORMAT => return Err(Refused::Newer(format!("format {newer}, this one writes {FORMAT}"))),
-            _ => return Err(Refused::Damaged("it names no format of this program".to_owned())),
+            Some(newer) if newer > FORMAT => return Err(OpenError::Newer(newer)),
+            _ => return Err(Damage::NoFormat.into()),
         }
-        let salt = meta.get("salt").map_err(redb::Error::from)?;
-        let salt = salt.ok_or_else(|| Refused::Damaged("it has no salt".to_owned()))?;
-        let salt = hmac::Key::new(hmac::HMAC_SHA256, salt.value());
-        let failures = meta.get("failures").map_err(redb::Error::from)?.map(|bytes| bytes.value().to_vec());
-        let sources = reading.open_table(SOURCES).map_err(redb::Error::from)?;
-        let mut records = Vec::new();
-        for entry in sources.iter().map_err(redb::Error::from)? {
-            let (name, record) = entry.map_err(redb::Error::from)?;
-            records.push((name.value().to_owned(), record.value().to_vec()));
-        }
-        Ok(Self { salt, records, failures })
+        let salt = hmac::Key::new(hmac::HMAC_SHA256, &salt.ok_or(Damage::NoSalt)?);
+        Ok(Self { salt, records: read_records(&transaction)?, failures })
     }
 }
 
-/// An open file.
-pub(super) struct Opened {
+/// The table of what is stored once.
+struct Meta {
+    format: Option<Vec<u8>>,
+    salt: Option<Vec<u8>>,
+    failures: Option<Vec<u8>>,
+}
+
+impl Meta {
+    fn read(transaction: &ReadTransaction) -> Result<Self, redb::Error> {
+        let table = transaction.open_table(META)?;
+        let value = |key| -> Result<_, redb::Error> { Ok(table.get(key)?.map(|bytes| bytes.value().to_vec())) };
+        Ok(Self { format: value("format")?, salt: value("salt")?, failures: value("failures")? })
+    }
+}
+
+fn read_records(transaction: &ReadTransaction) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
+    let mut records = Vec::new();
+    for entry in transaction.open_table(SOURCES)?.iter()? {
+        let (name, record) = entry?;
+        records.push((name.value().to_owned(), record.value().to_vec()));
+    }
+    Ok(records)
+}
+
+/// What one transaction writes.
+pub(super) struct Batch {
+    pub(super) scope: Scope,
+    /// The new record of each name. A name without a record is removed.
+    pub(super) records: Vec<(Arc<str>, Option<Vec<u8>>)>,
+    /// As [`Content::failures`].
+    pub(super) failures: Vec<u8>,
+}
+
+/// What becomes of records that a [`Batch`] does not name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// They stay.
+    Changes,
+    /// They are removed.
+    Everything,
+}
+
+/// The file while it is open.
+pub(super) struct OpenFile {
     database: Database,
     /// As [`Content::salt`].
     pub(super) salt: hmac::Key,
     path: PathBuf,
-    /// What it looked like when it was last seen.
-    seen: Metadata,
+    /// Of the file after the last access.
+    metadata: Metadata,
 }
 
-impl Opened {
-    /// Opens the file, or makes it where there is none, and reads it whole.
-    pub(super) fn open(directory: &Path, lock: &Lock) -> Result<(Self, Content), Refused> {
-        let path = directory.join(FILE_NAME);
-        // The database is not made for damage that nobody has made on purpose yet, and may panic.
-        let open = AssertUnwindSafe(|| {
-            if !path.try_exists()? {
-                create(directory, &path, lock)?;
-            }
-            let before = std::fs::metadata(&path)?;
-            if before.mode() & 0o077 != 0 {
-                // A copy that was put back. Whose it is not cannot do that, and need not.
-                let _ = std::fs::set_permissions(&path, Permissions::from_mode(0o600));
-            }
-            let database = builder().open(&path).map_err(redb::Error::from)?;
-            let content = Content::read(&database)?;
-            let seen = std::fs::metadata(&path)?;
-            if before.ino() != seen.ino() {
-                return Err(Refused::Unusable("the file was replaced while it was opened".to_owned()));
-            }
-            Ok((Self { database, salt: content.salt.clone(), path: path.clone(), seen }, content))
-        });
-        catch_unwind(open).unwrap_or_else(|_| Err(Refused::Damaged("reading it failed in an unexpected way".to_owned())))
+impl OpenFile {
+    /// Opens the file, which is created if need be, and reads all of it.
+    pub(super) fn open(directory: &Path, lock: &Lock) -> Result<(Self, Content), OpenError> {
+        // The database may panic at damage that its authors did not foresee.
+        catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(directory, lock))).unwrap_or_else(|_| Err(Damage::Panic.into()))
     }
 
-    /// Writes the records of these names, drops those of names without one, and writes what there is to say of all sources together,
-    /// in one transaction that is on the disk when it returns. `whole` replaces all records that there are.
-    pub(super) fn commit(&mut self, records: &[(&str, Option<Vec<u8>>)], failures: &[u8], whole: bool) -> Result<(), String> {
-        let there = self.look()?;
-        if there.len() < self.seen.len() {
-            return Err("somebody has shortened the file".to_owned());
+    fn open_unguarded(directory: &Path, lock: &Lock) -> Result<(Self, Content), OpenError> {
+        let path = directory.join(FILE_NAME);
+        if !path.try_exists()? {
+            create(directory, &path, lock)?;
         }
-        let write = AssertUnwindSafe(|| -> Result<(), redb::Error> {
-            let mut writing = self.database.begin_write()?;
-            // Of a file that was not closed, a damaged last transaction is then told from one that was never finished.
-            writing.set_two_phase_commit(true);
-            let mut sources = writing.open_table(SOURCES)?;
-            if whole {
-                sources.retain(|_, _| false)?;
-            }
-            for (name, record) in records {
-                match record {
-                    Some(record) => drop(sources.insert(*name, record.as_slice())?),
-                    None => drop(sources.remove(*name)?),
-                }
-            }
-            drop(sources);
-            let mut meta = writing.open_table(META)?;
-            meta.insert("failures", failures)?;
-            meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
-            drop(meta);
-            writing.commit()?;
-            Ok(())
-        });
-        let written = catch_unwind(write).map_err(|_| "writing failed in an unexpected way".to_owned())?;
-        written.map_err(|error| error.to_string())?;
-        self.seen = self.look()?;
+        let before = std::fs::metadata(&path)?;
+        if before.mode() & 0o077 != 0 {
+            // A restored backup. Only the owner can do this, so a failure is ignored.
+            let _ = std::fs::set_permissions(&path, Permissions::from_mode(0o600));
+        }
+        let database = builder().open(&path).map_err(redb::Error::from)?;
+        let content = Content::read(&database)?;
+        let metadata = std::fs::metadata(&path)?;
+        if before.ino() != metadata.ino() {
+            return Err(Obstacle::Replaced.into());
+        }
+        Ok((Self { database, salt: content.salt.clone(), path, metadata }, content))
+    }
+
+    /// Writes in one transaction, which is on the disk when this returns.
+    pub(super) fn commit(&mut self, batch: &Batch) -> Result<(), WriteError> {
+        if self.check_in_place()?.len() < self.metadata.len() {
+            return Err(WriteError::Truncated);
+        }
+        catch_unwind(AssertUnwindSafe(|| self.commit_unguarded(batch))).map_err(|_| WriteError::Panic)??;
+        self.metadata = self.check_in_place()?;
         Ok(())
     }
 
-    /// What lies there, which must still be this file: what is written to one that was removed helps nobody.
-    pub(super) fn look(&self) -> Result<Metadata, String> {
-        let there = std::fs::metadata(&self.path).map_err(|error| format!("the file is gone: {error}"))?;
-        let same = (there.dev(), there.ino()) == (self.seen.dev(), self.seen.ino());
-        if same { Ok(there) } else { Err("another file lies in its place".to_owned()) }
+    fn commit_unguarded(&self, batch: &Batch) -> Result<(), redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        // So that recovery after a crash can distinguish a damaged transaction from an unfinished one.
+        transaction.set_two_phase_commit(true);
+        let mut sources = transaction.open_table(SOURCES)?;
+        if batch.scope == Scope::Everything {
+            sources.retain(|_, _| false)?;
+        }
+        for (name, record) in &batch.records {
+            match record {
+                Some(record) => drop(sources.insert(&**name, record.as_slice())?),
+                None => drop(sources.remove(&**name)?),
+            }
+        }
+        drop(sources);
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("failures", batch.failures.as_slice())?;
+        meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
+        drop(meta);
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Checks that the path still leads to this file: writes to a file that was removed would be lost.
+    pub(super) fn check_in_place(&self) -> Result<Metadata, WriteError> {
+        let there = std::fs::metadata(&self.path).map_err(WriteError::Gone)?;
+        let same = (there.dev(), there.ino()) == (self.metadata.dev(), self.metadata.ino());
+        if same { Ok(there) } else { Err(WriteError::Replaced) }
     }
 }
 
@@ -201,28 +220,8 @@ fn builder() -> Builder {
     builder
 }
 
-impl From<io::Error> for Refused {
-    fn from(error: io::Error) -> Self {
-        Self::Unusable(error.to_string())
-    }
-}
-
-impl From<redb::Error> for Refused {
-    fn from(error: redb::Error) -> Self {
-        let text = error.to_string();
-        match error {
-            redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            redb::Error::Io(error) if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
-                Self::Unusable(text)
-            }
-            redb::Error::PreviousIo => Self::Unusable(text),
-            _ => Self::Damaged(text),
-        }
-    }
-}
-
-/// Makes a whole file under another name first, so that one that was never finished is not taken for a damaged one.
-fn create(directory: &Path, path: &Path, lock: &Lock) -> Result<(), Refused> {
+/// Creates the file under another name first, so that one whose creation was cut off is not taken for a damaged one.
+fn create(directory: &Path, path: &Path, lock: &Lock) -> Result<(), OpenError> {
     let unfinished = directory.join(UNFINISHED);
     match std::fs::remove_file(&unfinished) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
@@ -230,37 +229,38 @@ fn create(directory: &Path, path: &Path, lock: &Lock) -> Result<(), Refused> {
     }
     let empty = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&unfinished)?;
     drop(empty);
-    let fill = || -> Result<(), redb::Error> {
-        let database = builder().create(&unfinished)?;
-        let mut salt = [0; 32];
-        SystemRandom::new().fill(&mut salt).map_err(|_| redb::Error::Io(io::Error::other("no random numbers")))?;
-        let mut writing = database.begin_write()?;
-        writing.set_two_phase_commit(true);
-        let mut meta = writing.open_table(META)?;
-        meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
-        meta.insert("salt", salt.as_slice())?;
-        drop(meta);
-        drop(writing.open_table(SOURCES)?);
-        writing.commit()?;
-        Ok(database.close()?)
-    };
-    fill().map_err(|error| Refused::Unusable(error.to_string()))?;
+    initialize(&unfinished).map_err(Obstacle::Database)?;
     std::fs::rename(&unfinished, path)?;
     Ok(lock.0.sync_all()?)
 }
 
-/// Gives the file another name, one that begins so and that no file has yet.
-pub(super) fn set_aside(directory: &Path, name: &str) -> io::Result<PathBuf> {
-    let free = |n: &u32| !directory.join(format!("{name}{n}")).exists();
+fn initialize(path: &Path) -> Result<(), redb::Error> {
+    let database = builder().create(path)?;
+    let mut salt = [0; 32];
+    SystemRandom::new().fill(&mut salt).map_err(|_| redb::Error::Io(io::Error::other("no random numbers")))?;
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    let mut meta = transaction.open_table(META)?;
+    meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
+    meta.insert("salt", salt.as_slice())?;
+    drop(meta);
+    drop(transaction.open_table(SOURCES)?);
+    transaction.commit()?;
+    Ok(database.close()?)
+}
+
+/// Renames the file to the prefix and the first number that is free. Returns the new path.
+pub(super) fn set_aside(directory: &Path, prefix: &str) -> io::Result<PathBuf> {
+    let free = |n: &u32| !directory.join(format!("{prefix}{n}")).exists();
     let number = (1..u32::MAX).find(free).ok_or_else(|| io::Error::other("no name is free"))?;
-    let aside = directory.join(format!("{name}{number}"));
-    // Nobody takes the name meanwhile: the directory is locked.
+    let aside = directory.join(format!("{prefix}{number}"));
+    // No other process takes the name meanwhile: the directory is locked.
     std::fs::rename(directory.join(FILE_NAME), &aside)?;
     Ok(aside)
 }
 
-/// How many damaged files lie in the directory.
-pub(super) fn damaged(directory: &Path) -> u64 {
+/// The number of damaged files in the directory.
+pub(super) fn count_damaged(directory: &Path) -> u64 {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(DAMAGED)).count() as u64
 }

@@ -1,71 +1,77 @@
-//! The directory: how its file is opened, what becomes of one that is damaged or came too late, and what can be read of one that
-//! cannot be written.
+//! The directory: opens its file, sets aside a file that is damaged or became readable too late, and reads a file that cannot be
+//! written.
 
-use super::Kept;
-use super::database::{self, Content, DAMAGED, Lock, Opened, Refused, UNREAD};
+use super::SavedState;
+use super::database::{self, Content, DAMAGED, Lock, OpenFile, UNREAD};
+use super::error::{Obstacle, OpenError};
 use crate::state::health::Health;
 use std::path::{Display, Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-/// Where the file is, and the right to use it.
-pub(super) struct Place {
-    directory: PathBuf,
+/// The storage directory, with its lock once it has been opened.
+pub(super) struct Directory {
+    path: PathBuf,
     lock: Option<Lock>,
 }
 
-impl Place {
-    pub(super) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), lock: None }
+impl Directory {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), lock: None }
     }
 
-    /// The directory, for the log.
-    pub(super) fn shown(&self) -> Display<'_> {
-        self.directory.display()
+    /// The path, for the log.
+    pub(super) fn display(&self) -> Display<'_> {
+        self.path.display()
     }
 
-    /// Opens the file. A damaged one is set aside, and a new one takes its place.
-    pub(super) fn open(&mut self, health: &Health) -> Result<(Opened, Kept), Refused> {
-        let lock = match self.lock.take().filter(|lock| lock.holds(&self.directory)) {
+    /// Opens the file. A damaged file is set aside and replaced by a new one.
+    pub(super) fn open(&mut self, health: &Health) -> Result<(OpenFile, SavedState), OpenError> {
+        let lock = match self.lock.take().filter(|lock| lock.is_of(&self.path)) {
             Some(lock) => lock,
-            None => Lock::take(&self.directory)?,
+            None => Lock::acquire(&self.path)?,
         };
-        let opened = self.open_or_set_aside(&lock);
+        let opened = self.open_or_replace(&lock);
         self.lock = Some(lock);
-        health.damaged.store(database::damaged(&self.directory), Ordering::Relaxed);
+        health.damaged.store(database::count_damaged(&self.path), Ordering::Relaxed);
         opened
     }
 
-    fn open_or_set_aside(&self, lock: &Lock) -> Result<(Opened, Kept), Refused> {
-        let error = match self.open_once(lock) {
-            Err(Refused::Damaged(error)) => error,
+    fn open_or_replace(&self, lock: &Lock) -> Result<(OpenFile, SavedState), OpenError> {
+        let damage = match self.open_once(lock) {
+            Err(OpenError::Damaged(damage)) => damage,
             other => return other,
         };
-        let aside = database::set_aside(&self.directory, DAMAGED)
-            .map_err(|cannot| Refused::Unusable(format!("damaged ({error}), and it cannot be set aside: {cannot}")))?;
-        tracing::error!(error, set_aside = %aside.display(), "the storage is damaged: it was set aside and a new one begun");
-        self.open_once(lock)
-    }
-
-    fn open_once(&self, lock: &Lock) -> Result<(Opened, Kept), Refused> {
-        let (opened, content) = Opened::open(&self.directory, lock)?;
-        Ok((opened, Kept::of(content)?))
-    }
-
-    /// Opens the file as [`Place::open`] does, for a process that began without what it holds. That is set aside: the process has
-    /// gone on from nothing, and the two cannot become one.
-    pub(super) fn open_late(&mut self, health: &Health) -> Result<Opened, Refused> {
-        let (opened, kept) = self.open(health)?;
-        if kept.is_empty() {
-            return Ok(opened);
+        match database::set_aside(&self.path, DAMAGED) {
+            Ok(aside) => {
+                let set_aside = aside.display();
+                tracing::error!(error = %damage, %set_aside, "the storage is damaged; it was set aside and a new one created");
+                self.open_once(lock)
+            }
+            Err(error) => Err(Obstacle::CannotSetAside { damage, error }.into()),
         }
-        drop(opened);
-        let aside = database::set_aside(&self.directory, UNREAD).map_err(|error| Refused::Unusable(error.to_string()))?;
-        tracing::warn!(set_aside = %aside.display(), "the storage came too late to begin with: it was set aside and a new one begun");
+    }
+
+    fn open_once(&self, lock: &Lock) -> Result<(OpenFile, SavedState), OpenError> {
+        let (file, content) = OpenFile::open(&self.path, lock)?;
+        Ok((file, SavedState::decode(content)?))
+    }
+
+    /// Opens the file for a process that started without its content. A file that holds sources is set aside: the process has a
+    /// history of its own by now, and the two cannot be merged.
+    pub(super) fn open_late(&mut self, health: &Health) -> Result<OpenFile, OpenError> {
+        let (file, saved) = self.open(health)?;
+        if saved.is_empty() {
+            return Ok(file);
+        }
+        drop(file);
+        let aside = database::set_aside(&self.path, UNREAD)?;
+        let set_aside = aside.display();
+        tracing::warn!(%set_aside, "the storage could not be read at the start; it was set aside and a new one created");
         Ok(self.open(health)?.0)
     }
 
-    /// What the file holds, where it can be read at least.
-    pub(super) fn glance(&self) -> Option<Kept> {
-        Kept::of(Content::glance(&self.directory)?).ok()
+    /// What the file holds, where it can be read though not opened.
+    pub(super) fn read_copy(&self) -> Option<SavedState> {
+        SavedState::decode(Content::read_copy(&self.path)?).ok()
     }
 }
