@@ -168,7 +168,7 @@ impl Polling<'_> {
     /// Begins with the sources, as a process before has left them.
     async fn resume(&mut self, sources: Vec<Ready>, mut kept: SavedState) {
         let mut restored = 0;
-        self.store.go_on_from(kept.failures());
+        self.store.restore_failures(kept.failures());
         self.scheduler.resume(sources, |about, now| kept.take(about, now).inspect(|_| restored += 1)).await;
         if restored > 0 {
             tracing::info!(sources = restored, "restored from the storage");

@@ -190,7 +190,7 @@ async fn watchdog(store: &Store, probe: &LivenessProbe, patience: Duration, aliv
 
 /// A source that should be polled by now and is not.
 fn overdue(states: &[Arc<SourceState>], now: Instant) -> Option<&SourceState> {
-    states.iter().map(Arc::as_ref).find(|state| !state.polling && state.next.is_some_and(|due| now > due + LATE))
+    states.iter().map(Arc::as_ref).find(|state| state.phase.due().is_some_and(|due| now > due + LATE))
 }
 
 #[cfg(test)]
@@ -200,7 +200,7 @@ mod tests {
     use crate::domain::{Failure, Low, Reason};
     use crate::server::liveness::{LivenessResponder, probe};
     use crate::state::clock::Moment;
-    use crate::state::{Observer, Outcome};
+    use crate::state::{Observer, Outcome, Phase};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Nobody;
@@ -298,10 +298,10 @@ mod tests {
         let store = store(&["a"]);
         let (probe, mut responders) = probe(1);
         let turning = tokio::spawn(turn(responders.remove(0)));
-        let due = Some(Instant::now() + Duration::from_secs(30));
-        store.insert(SourceState { next: due, ..SourceState::clone(&store.snapshot()[0]) });
+        let phase = Phase::Waiting { due: Instant::now() + Duration::from_secs(30) };
+        store.insert(SourceState { phase, ..SourceState::clone(&store.snapshot()[0]) });
         assert_eq!(signs(&store, &probe, 125).await, 4 + 1, "until ten seconds after it was due");
-        store.begun("a", Instant::now());
+        store.poll_started("a", Instant::now());
         assert_eq!(signs(&store, &probe, 25).await, 3, "a poll may take its time");
         fail(&store, "a", Reason::Timeout);
         assert_eq!(signs(&store, &probe, 25).await, 3);

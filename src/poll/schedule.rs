@@ -1,35 +1,35 @@
 //! When a source is polled next: decisions only, no clock and no waiting.
 //!
-//! Polls stand on a grid: the first poll and whole intervals after it, so nothing drifts and a pause is not made up for. What
-//! was put off by a failure returns to the grid with the first success.
+//! Polls follow a grid: the first poll and whole intervals after it. So they do not drift, and polls that a pause has skipped are not
+//! made up for. After failures, the first success returns to the grid.
 
 use crate::domain::{LONGEST_WAIT, Reason};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The first wait after a transient failure, and the shortest between two polls that are not both on the grid.
+/// The first backoff after a transient failure, and the shortest time between two polls unless both are on the grid.
 const FIRST_RETRY: Duration = Duration::from_secs(60);
-/// By how much jitter lengthens a wait at most.
+/// The largest share by which jitter lengthens a backoff.
 const JITTER: f64 = 0.2;
 
-/// How a failure is followed up.
+/// How the time to the next poll develops while polls fail.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Course {
-    /// It will pass: try again soon.
+enum Backoff {
+    /// It passes by itself: try again soon, then less often, up to the interval.
     Transient,
-    /// It needs a person, and asking again can do harm: try ever more seldom.
+    /// It needs a person, and polls can do harm: try less often, up to an hour or the interval.
     Refusal,
-    /// Neither haste nor delay would help: keep the interval.
+    /// Neither sooner nor later would help: keep the interval.
     Steady,
 }
 
-const fn course(reason: Reason) -> Course {
+const fn backoff(reason: Reason) -> Backoff {
     match reason {
         Reason::Dns | Reason::Connect | Reason::Tls | Reason::Timeout | Reason::Server | Reason::RateLimited | Reason::Decode => {
-            Course::Transient
+            Backoff::Transient
         }
-        refusal if refusal.is_refusal() => Course::Refusal,
-        _ => Course::Steady,
+        refusal if refusal.is_refusal() => Backoff::Refusal,
+        _ => Backoff::Steady,
     }
 }
 
@@ -37,7 +37,7 @@ const fn course(reason: Reason) -> Course {
 #[derive(Debug, Clone)]
 pub struct Schedule {
     interval: Duration,
-    /// A point of the grid: when the first poll is due.
+    /// The start of the grid: when the first poll is due.
     anchor: Instant,
     due: Instant,
     /// Transient failures since the last success.
@@ -59,39 +59,39 @@ impl Schedule {
         self.due
     }
 
-    /// When to poll again if the program ends before the poll that began at `begun`, so that ending it again and again does not
-    /// poll faster than failing does.
+    /// When the next process polls if this one ends before the poll that began at `begun`. A crash loop polls no faster than failures
+    /// do.
     #[must_use]
-    pub fn if_cut_off(&self, begun: Instant) -> Instant {
+    pub fn resume_time(&self, begun: Instant) -> Instant {
         begun + FIRST_RETRY.min(self.interval)
     }
 
-    /// Forgets the failures so far: the next one is the first of its kind. When the next poll is due stays.
-    pub const fn forgive(&mut self) {
+    /// Makes the next failure count as the first of its kind. The next poll is due as before.
+    pub const fn reset_backoff(&mut self) {
         self.transients = 0;
         self.refusals = 0;
     }
 
     /// A poll that began at `begun` has succeeded at `now`.
     pub fn succeeded(&mut self, begun: Instant, now: Instant) {
-        self.forgive();
+        self.reset_backoff();
         self.due = self.next_slot(begun, now);
     }
 
     /// A poll that began at `begun` has failed at `now`.
     ///
-    /// `retry_after` is the provider's wish, counted from `now`; `jitter` is a random number from 0 up to 1.
+    /// `retry_after` is the wait that the provider asks for, from `now` on. `jitter` is a random number in 0..1.
     pub fn failed(&mut self, reason: Reason, retry_after: Option<Duration>, begun: Instant, now: Instant, jitter: f64) {
-        let mut due = match course(reason) {
-            Course::Transient => {
+        let mut due = match backoff(reason) {
+            Backoff::Transient => {
                 self.transients = self.transients.saturating_add(1);
-                self.retry(begun, now, jitter)
+                self.transient_backoff(begun, now, jitter)
             }
-            Course::Refusal => {
+            Backoff::Refusal => {
                 self.refusals = self.refusals.saturating_add(1);
-                self.put_off(begun).max(now)
+                self.refusal_backoff(begun).max(now)
             }
-            Course::Steady => self.next_slot(begun, now),
+            Backoff::Steady => self.next_slot(begun, now),
         };
         if let Some(wait) = retry_after {
             due = due.max(now + wait.min(LONGEST_WAIT));
@@ -99,9 +99,9 @@ impl Schedule {
         self.due = due;
     }
 
-    /// The next point of the grid that leaves some room after a poll that was off the grid or late.
+    /// The next point of the grid that is not too close to a poll that was late or off the grid.
     fn next_slot(&self, begun: Instant, now: Instant) -> Instant {
-        // Nine tenths, so that a poll which began a little late does not lose its next turn.
+        // Nine tenths, so that a poll that began a little late does not skip the next point.
         let room = FIRST_RETRY.min(self.interval * 9 / 10);
         self.slot_from((begun + room).max(now))
     }
@@ -113,7 +113,7 @@ impl Schedule {
         self.anchor + times(self.interval, u32::try_from(steps).unwrap_or(u32::MAX))
     }
 
-    fn retry(&self, begun: Instant, now: Instant, jitter: f64) -> Instant {
+    fn transient_backoff(&self, begun: Instant, now: Instant, jitter: f64) -> Instant {
         if self.interval <= FIRST_RETRY {
             return self.next_slot(begun, now);
         }
@@ -123,7 +123,7 @@ impl Schedule {
     }
 
     /// After the first refusal the interval, then twice that, up to an hour or the interval.
-    fn put_off(&self, begun: Instant) -> Instant {
+    fn refusal_backoff(&self, begun: Instant) -> Instant {
         let wait = doubling(self.interval, self.refusals).min(self.interval.max(LONGEST_WAIT));
         if self.refusals > 1 { begun + wait } else { self.slot_from(begun + self.interval / 2) }
     }
@@ -134,7 +134,7 @@ fn doubling(first: Duration, nth: u32) -> Duration {
     times(first, 1_u32.checked_shl(nth.saturating_sub(1)).unwrap_or(u32::MAX))
 }
 
-/// Longer than anybody waits where the product would not fit.
+/// On overflow, the longest time that `LONGEST` allows.
 fn times(duration: Duration, factor: u32) -> Duration {
     const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
     duration.checked_mul(factor).unwrap_or(LONGEST).min(LONGEST)
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn short_intervals_keep_their_pace_but_refusals_slow_down() {
+    fn short_intervals_have_no_backoff_except_after_refusals() {
         assert_eq!(waits(30, Reason::Timeout, 4, 0.9), [30; 4]);
         assert_eq!(waits(60, Reason::Server, 4, 0.9), [60; 4]);
         assert_eq!(waits(1, Reason::Auth, 14, 0.9), [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_tried_again_at_its_own_pace_and_does_not_make_a_refusal_forgotten() {
+    fn outages_and_refusals_have_separate_backoffs() {
         let mut schedule = Schedule::new(secs(600), Instant::now());
         let mut waits = Vec::new();
         for reason in [Reason::Auth, Reason::Auth, Reason::Timeout, Reason::Timeout, Reason::Auth] {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_puts_off_up_to_an_hour_and_never_hurries() {
+    fn retry_after_delays_a_poll_by_an_hour_at_most_and_never_hastens_it() {
         let wait = |retry_after: u64| {
             let start = Instant::now();
             let mut schedule = Schedule::new(secs(600), start);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_not_made_up_for() {
+    fn polls_that_a_pause_has_skipped_are_not_made_up_for() {
         let start = Instant::now();
         let mut schedule = Schedule::new(secs(10), start);
         schedule.succeeded(start + secs(1005), start + secs(1005));

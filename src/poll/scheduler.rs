@@ -1,6 +1,6 @@
-//! One task a source: it waits until a poll is due, polls, and hands the outcome to the store.
+//! One task for each source: it waits until a poll is due, polls, and records the outcome in the store.
 //!
-//! When a poll is due is decided in [`crate::poll::schedule`]; here is the waiting, the clock and the log.
+//! [`crate::poll::schedule`] decides when a poll is due; this module waits, reads the clock and logs.
 
 use crate::domain::About;
 use crate::domain::RetryAfter;
@@ -10,7 +10,7 @@ use crate::poll::journal::Journal;
 use crate::poll::schedule::Schedule;
 use crate::provider::Provider;
 use crate::state::clock::{Clock, Moment};
-use crate::state::{Outcome, SourceState, Store};
+use crate::state::{Outcome, Phase, SourceState, Store};
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,12 +20,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
-/// First polls are spread: one in this time, fifty a second.
+/// The normal distance between first polls: fifty a second.
 const FIRST_POLLS_EVERY: Duration = Duration::from_millis(20);
-/// Faster, where they would not all have begun in this time, or within the shortest interval.
+/// All first polls begin within this time, or within the shortest interval where that is shorter.
 const FIRST_POLLS_WITHIN: Duration = Duration::from_secs(60);
 
-/// The tasks of all sources. They end when it is dropped.
+/// The tasks of all sources. They are aborted when it is dropped.
 pub struct Scheduler {
     store: Arc<Store>,
     clock: Clock,
@@ -34,54 +34,7 @@ pub struct Scheduler {
     stop: watch::Sender<bool>,
 }
 
-/// How first polls follow each other.
-#[derive(Clone, Copy)]
-struct Pace(Duration);
-
-impl Pace {
-    /// Of sources with these intervals: fifty a second, and faster only where the shortest interval, of a minute at most, would pass
-    /// before all had their turn. Then a tenth of it is left for the disk and for the polls themselves.
-    fn of(intervals: impl ExactSizeIterator<Item = Duration>) -> Self {
-        let count = u32::try_from(intervals.len()).unwrap_or(u32::MAX);
-        let within = intervals.fold(FIRST_POLLS_WITHIN, Duration::min);
-        let fits = FIRST_POLLS_EVERY.checked_mul(count).is_some_and(|all| all <= within);
-        Self(if fits { FIRST_POLLS_EVERY } else { within * 9 / 10 / count })
-    }
-}
-
-/// A source that is about to have its task.
-struct Starting {
-    source: Ready,
-    journal: Arc<Mutex<Journal>>,
-    /// How it begins; none where it stays what it is in the store.
-    state: Option<SourceState>,
-    /// When it was to be polled before a reload.
-    before: Option<Instant>,
-    /// When a process before has left it to be polled. It needs no turn.
-    due: Option<Instant>,
-    /// When its turn is.
-    turn: Instant,
-}
-
-impl Starting {
-    /// Is polled as the `n`th from now on, or when it was to be polled anyway.
-    fn take_turn(&mut self, n: u32, Pace(pace): Pace, now: Instant) {
-        let turn = now + pace * n;
-        self.turn = self.before.filter(|before| *before > now).map_or(turn, |before| before.min(turn));
-    }
-
-    /// Puts it into the store, as it is until its task begins.
-    fn note(&mut self, store: &Store) {
-        let resume = Schedule::new(self.source.about.interval, self.turn).if_cut_off(self.turn);
-        match (self.state.take(), self.due) {
-            (Some(state), Some(due)) => store.insert(SourceState { next: Some(due), ..state }),
-            (Some(state), None) => store.insert(SourceState { next: Some(self.turn), resume: Some(resume), ..state }),
-            (None, _) => store.adjust(self.source.about.clone(), self.turn, resume),
-        }
-    }
-}
-
-/// A source that has its task.
+/// A source with its task.
 struct Scheduled {
     about: About,
     recipe: Recipe,
@@ -90,20 +43,119 @@ struct Scheduled {
     /// Resolves when the task has ended.
     ended: oneshot::Receiver<()>,
     journal: Arc<Mutex<Journal>>,
-    /// Tells the task that failures so far no longer count.
-    forgiven: Arc<AtomicBool>,
+    /// Asks the task to reset its backoff.
+    reset_backoff: Arc<AtomicBool>,
 }
 
 impl Scheduled {
-    /// Whether nothing has changed.
     fn is_same(&self, other: &Ready) -> bool {
         self.about == other.about && self.recipe == other.recipe
     }
 
-    /// Whether the other is the same account with the same secrets, by whatever way it is reached.
+    /// Whether the other is the same account with the same secrets, however it is reached.
     fn makes_same_provider(&self, other: &Ready) -> bool {
         self.about.identity == other.about.identity && self.recipe.makes_same_provider(&other.recipe)
     }
+}
+
+/// How a source of a new configuration compares to what is known of it.
+enum Change {
+    /// Its task continues.
+    Unchanged,
+    /// The same provider with other settings. Readings, counts and session stay.
+    Adjusted {
+        provider: Arc<dyn Provider>,
+        journal: Arc<Mutex<Journal>>,
+        /// When it was to be polled; absent where a poll was under way.
+        due: Option<Instant>,
+    },
+    /// The previous process has saved its state.
+    Restored(Box<SourceState>),
+    /// Nothing is known of it.
+    New,
+}
+
+/// A source whose task is about to start.
+struct Starting {
+    source: Ready,
+    journal: Arc<Mutex<Journal>>,
+    /// What to put into the store. None where the state that is there stays, with other settings.
+    state: Option<Box<SourceState>>,
+    first: FirstPoll,
+}
+
+/// When the task polls first.
+enum FirstPoll {
+    /// When the previous process has scheduled it.
+    Scheduled(Instant),
+    /// At a time that is spread over those of all sources that start together.
+    Spread {
+        /// When it was to be polled before a reload.
+        before: Option<Instant>,
+        due: Instant,
+    },
+}
+
+impl Starting {
+    fn adjusted(mut source: Ready, provider: Arc<dyn Provider>, journal: Arc<Mutex<Journal>>, first: FirstPoll) -> Self {
+        source.target.provider = provider;
+        Self { source, journal, state: None, first }
+    }
+
+    fn restored(source: Ready, state: Box<SourceState>, now: Instant) -> Self {
+        let journal = Arc::new(Mutex::new(Journal::of(&state)));
+        let first = match state.phase.due().filter(|due| *due > now) {
+            Some(due) => FirstPoll::Scheduled(due),
+            None => FirstPoll::Spread { before: None, due: now },
+        };
+        Self { source, journal, state: Some(state), first }
+    }
+
+    fn new(source: Ready, now: Instant) -> Self {
+        let state = Some(Box::new(SourceState::new(Arc::new(source.about.clone()))));
+        Self { source, journal: Arc::default(), state, first: FirstPoll::Spread { before: None, due: now } }
+    }
+
+    /// Puts the source into the store, in the phase that lasts until its task starts.
+    fn announce(&mut self, store: &Store) {
+        let phase = match self.first {
+            FirstPoll::Scheduled(due) => Phase::Waiting { due },
+            FirstPoll::Spread { due, .. } => {
+                let resume = Schedule::new(self.source.about.interval, due).resume_time(due);
+                Phase::Announced { due, resume }
+            }
+        };
+        match self.state.take() {
+            Some(state) => store.insert(SourceState { phase, ..*state }),
+            None => store.adjust(self.source.about.clone(), phase),
+        }
+    }
+}
+
+/// Spreads first polls over the time from `now` on.
+fn spread(starting: &mut [Starting], now: Instant) {
+    let mut waiting = Vec::new();
+    for Starting { source, first, .. } in starting {
+        if let FirstPoll::Spread { before, due } = first {
+            waiting.push((source.about.interval, *before, due));
+        }
+    }
+    // The longest wait first, so that repeated reloads starve no source.
+    waiting.sort_by_key(|(_, before, _)| before.unwrap_or(now));
+    let distance = first_poll_distance(waiting.iter().map(|(interval, ..)| *interval));
+    for (n, (_, before, due)) in (0..).zip(waiting) {
+        let turn = now + distance * n;
+        *due = before.filter(|before| *before > now).map_or(turn, |before| before.min(turn));
+    }
+}
+
+/// The distance between the first polls of sources with these intervals.
+fn first_poll_distance(intervals: impl ExactSizeIterator<Item = Duration>) -> Duration {
+    let count = u32::try_from(intervals.len()).unwrap_or(u32::MAX);
+    let within = intervals.fold(FIRST_POLLS_WITHIN, Duration::min);
+    let fits = FIRST_POLLS_EVERY.checked_mul(count).is_some_and(|all| all <= within);
+    // A tenth is left for the disk and for the polls themselves.
+    if fits { FIRST_POLLS_EVERY } else { within * 9 / 10 / count }
 }
 
 impl Scheduler {
@@ -115,154 +167,146 @@ impl Scheduler {
 
     /// Polls these sources from now on, and no others.
     ///
-    /// A source that is the same as before is left alone, down to its next poll; only its failures no longer make polls more
-    /// seldom. One whose provider is the same keeps its readings, counts and session, and is polled soon. Any other of the same
-    /// name starts afresh.
+    /// An unchanged source keeps its task and its next poll; only its backoff is reset. A source with the same provider keeps its
+    /// readings, counts and session, and is polled soon. Any other source starts from nothing.
     pub async fn apply(&mut self, sources: Vec<Ready>) {
         self.resume(sources, |_, _| None).await;
     }
 
-    /// As [`Scheduler::apply`], but a source that would start afresh goes on from the state that `kept` has of it, with its
-    /// readings and counts. It is polled when it is due; one that is overdue is polled soon.
-    pub async fn resume(&mut self, sources: Vec<Ready>, mut kept: impl FnMut(&About, Moment) -> Option<SourceState>) {
-        self.end_all_but(&sources).await;
+    /// As [`Scheduler::apply`], but a source that would start from nothing starts from its `saved` state. It is polled when it is
+    /// due, or soon where that has passed.
+    pub async fn resume(&mut self, sources: Vec<Ready>, mut saved: impl FnMut(&About, Moment) -> Option<SourceState>) {
+        self.remove_all_but(&sources).await;
         let now = (self.clock)();
         let mut starting = Vec::new();
         for source in sources {
-            if let Some(same) = self.sources.get(&source.about.name).filter(|before| before.is_same(&source)) {
-                same.forgiven.store(true, Ordering::Relaxed);
-            } else {
-                starting.push(self.prepare(source, now, &mut kept).await);
+            match self.compare(&source, |about| saved(about, now)).await {
+                Change::Unchanged => {}
+                Change::Adjusted { provider, journal, due } => {
+                    let first = FirstPoll::Spread { before: due, due: now.instant };
+                    starting.push(Starting::adjusted(source, provider, journal, first));
+                }
+                Change::Restored(state) => starting.push(Starting::restored(source, state, now.instant)),
+                Change::New => starting.push(Starting::new(source, now.instant)),
             }
         }
-        let mut waiting: Vec<&mut Starting> = starting.iter_mut().filter(|starting| starting.due.is_none()).collect();
-        // Who has waited longest is first, so that reloads in a row leave nobody out.
-        waiting.sort_by_key(|starting| starting.before.unwrap_or(now.instant));
-        let pace = Pace::of(waiting.iter().map(|starting| starting.source.about.interval));
-        for (n, starting) in (0..).zip(waiting) {
-            starting.take_turn(n, pace, now.instant);
-        }
+        spread(&mut starting, now.instant);
         for starting in &mut starting {
-            starting.note(&self.store);
+            starting.announce(&self.store);
         }
         // Persist intent before the first request, so that a crash loop cannot hammer providers.
-        if starting.iter().any(|starting| starting.due.is_none()) {
-            self.store.settled().await;
+        if starting.iter().any(|starting| matches!(starting.first, FirstPoll::Spread { .. })) {
+            self.store.persisted().await;
         }
-        // What the disk has taken puts all turns off alike, lest they come at once.
-        let waited = (self.clock)().instant - now.instant;
-        for Starting { source, journal, due, turn, .. } in starting {
-            self.begin(source, due.unwrap_or(turn + waited), journal);
+        // Delay all first polls by as much as that took, so that they stay spread.
+        let delay = (self.clock)().instant - now.instant;
+        for Starting { source, journal, first, .. } in starting {
+            let first = match first {
+                FirstPoll::Scheduled(due) => due,
+                FirstPoll::Spread { due, .. } => due + delay,
+            };
+            self.start(source, first, journal);
         }
     }
 
-    /// Ends whoever is not named any more.
-    async fn end_all_but(&mut self, sources: &[Ready]) {
+    async fn remove_all_but(&mut self, sources: &[Ready]) {
         let names: HashSet<&str> = sources.iter().map(|source| &*source.about.name).collect();
-        let gone: Vec<Arc<str>> = self.sources.keys().filter(|name| !names.contains(&***name)).cloned().collect();
-        for name in gone {
+        let removed: Vec<Arc<str>> = self.sources.keys().filter(|name| !names.contains(&***name)).cloned().collect();
+        for name in removed {
             self.end(&name).await;
             self.store.remove(&name);
         }
     }
 
-    /// Ends what goes by the name of a source, and takes over from it, or from what `kept` has, what stays.
-    async fn prepare(
-        &mut self,
-        mut source: Ready,
-        now: Moment,
-        kept: &mut impl FnMut(&About, Moment) -> Option<SourceState>,
-    ) -> Starting {
-        let name = source.about.name.clone();
-        let before = self.sources.get(&name).filter(|before| before.makes_same_provider(&source));
-        let before = before.map(|before| (before.provider.clone(), before.journal.clone()));
-        self.end(&name).await;
-        if let Some((provider, journal)) = before {
-            source.target.provider = provider;
-            let before = self.store.due(&name);
-            return Starting { source, journal, state: None, before, due: None, turn: now.instant };
+    /// Compares a source with the running one of the same name, whose task ends unless nothing has changed.
+    async fn compare(&mut self, source: &Ready, saved: impl FnOnce(&About) -> Option<SourceState>) -> Change {
+        let name = &source.about.name;
+        if let Some(running) = self.sources.get(name).filter(|running| running.is_same(source)) {
+            running.reset_backoff.store(true, Ordering::Relaxed);
+            return Change::Unchanged;
         }
-        let state = kept(&source.about, now);
-        let journal = Arc::new(Mutex::new(state.as_ref().map(Journal::of).unwrap_or_default()));
-        let state = state.unwrap_or_else(|| SourceState::new(Arc::new(source.about.clone())));
-        let due = state.next.filter(|due| *due > now.instant);
-        Starting { source, journal, state: Some(state), before: None, due, turn: now.instant }
+        let ended = self.end(name).await;
+        match ended.filter(|ended| ended.makes_same_provider(source)) {
+            Some(Scheduled { provider, journal, .. }) => Change::Adjusted { provider, journal, due: self.store.due(name) },
+            None => saved(&source.about).map_or(Change::New, |state| Change::Restored(Box::new(state))),
+        }
     }
 
-    fn begin(&mut self, Ready { about, target, recipe }: Ready, first: Instant, journal: Arc<Mutex<Journal>>) {
+    fn start(&mut self, Ready { about, target, recipe }: Ready, first: Instant, journal: Arc<Mutex<Journal>>) {
         let provider = target.provider.clone();
-        let forgiven = Arc::new(AtomicBool::new(false));
-        let watch = Watch {
+        let reset_backoff = Arc::new(AtomicBool::new(false));
+        let work = SourceTask {
             about: about.clone(),
             target,
             schedule: Schedule::new(about.interval, first),
             journal: journal.clone(),
-            forgiven: forgiven.clone(),
+            reset_backoff: reset_backoff.clone(),
             stop: self.stop.subscribe(),
             store: self.store.clone(),
             clock: self.clock.clone(),
         };
-        let (alive, ended) = oneshot::channel::<()>();
+        let (running, ended) = oneshot::channel::<()>();
         let task = self.tasks.spawn(async move {
-            let _alive = alive;
-            watch.run().await;
+            // Dropped with the task, however it ends.
+            let _running = running;
+            work.run().await;
         });
-        self.sources.insert(about.name.clone(), Scheduled { about, recipe, provider, task, ended, journal, forgiven });
+        self.sources.insert(about.name.clone(), Scheduled { about, recipe, provider, task, ended, journal, reset_backoff });
     }
 
-    /// Ends the task of a source, and waits until it can no longer touch the store.
-    async fn end(&mut self, name: &str) {
-        if let Some(scheduled) = self.sources.remove(name) {
-            scheduled.task.abort();
-            // An error is what a dropped sender says.
-            let _ = scheduled.ended.await;
-        }
+    /// Ends the task of a source, and waits until it can no longer change the store.
+    async fn end(&mut self, name: &str) -> Option<Scheduled> {
+        let mut scheduled = self.sources.remove(name)?;
+        scheduled.task.abort();
+        // The sender is dropped and never used, so this is always an error.
+        let _ = (&mut scheduled.ended).await;
+        Some(scheduled)
     }
 
-    /// Watches over the tasks; none of them ends by itself.
+    /// Watches the tasks. None of them ends by itself.
     ///
     /// # Panics
-    /// When a task of the scheduler has panicked; a panic within a poll is a failed poll.
+    /// When a task of the scheduler has panicked. A panic within a poll is a failed poll.
     pub async fn run(&mut self) -> Infallible {
         loop {
             match self.tasks.join_next().await.map(|ended| ended.map_err(JoinError::try_into_panic)) {
                 Some(Err(Ok(panic))) => std::panic::resume_unwind(panic),
-                // Ended on purpose.
+                // It was aborted.
                 Some(_) => {}
-                // Without sources there is nothing to poll, and nothing to end for either.
+                // There are no sources.
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// Graceful shutdown: no poll begins any more, and those under way have so long to end and to be recorded. Once it returns, nothing
-    /// touches the store. A poll that was cut off keeps its resume time, because the provider was asked; one that has not begun has
-    /// none any more.
+    /// Graceful shutdown: no poll starts any more. Polls under way have `grace` to end and to be recorded, and are cut off then. When
+    /// this returns, nothing changes the store. A poll that was cut off keeps its resume time, because the provider was asked; one
+    /// that has not started loses it.
     pub async fn stop(&mut self, grace: Duration) {
         self.stop.send_replace(true);
-        // A task that has panicked has logged it, and the others have still to be waited for.
+        // A task that panics has logged it, and the others still need their time.
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, ended).await.is_err() {
             self.tasks.shutdown().await;
         }
-        self.store.at_rest();
+        self.store.clear_unused_resume_times();
     }
 }
 
-/// The task of one source.
-struct Watch {
+/// What the task of one source works with.
+struct SourceTask {
     about: About,
     target: Target,
     schedule: Schedule,
     journal: Arc<Mutex<Journal>>,
-    forgiven: Arc<AtomicBool>,
-    /// Turns true when no further poll may begin.
+    reset_backoff: Arc<AtomicBool>,
+    /// Turns true when no further poll may start.
     stop: watch::Receiver<bool>,
     store: Arc<Store>,
     clock: Clock,
 }
 
-impl Watch {
+impl SourceTask {
     /// Polls whenever a poll is due, until the scheduler stops.
     async fn run(mut self) {
         while self.wait().await {
@@ -270,7 +314,7 @@ impl Watch {
         }
     }
 
-    /// Waits until the next poll is due. Says whether it may begin.
+    /// Waits until the next poll is due. False if it must not start.
     async fn wait(&mut self) -> bool {
         tokio::select! {
             biased;
@@ -280,18 +324,18 @@ impl Watch {
     }
 
     async fn poll(&mut self) {
-        let Self { about, target, schedule, journal, forgiven, store, clock, .. } = self;
+        let Self { about, target, schedule, journal, store, .. } = self;
         let begun = Instant::now();
-        store.begun(&about.name, schedule.if_cut_off(begun));
+        store.poll_started(&about.name, schedule.resume_time(begun));
         let result = target.poll().await;
-        let ended = clock();
-        if forgiven.swap(false, Ordering::Relaxed) {
-            schedule.forgive();
+        let ended = (self.clock)();
+        if self.reset_backoff.swap(false, Ordering::Relaxed) {
+            schedule.reset_backoff();
         }
         match &result {
             Ok(_) => schedule.succeeded(begun, ended.instant),
             Err(failure) => {
-                let wait = failure.retry_after.map(|wish| from_now(wish, ended));
+                let wait = failure.retry_after.map(|retry_after| wait_of(retry_after, ended));
                 schedule.failed(failure.reason, wait, begun, ended.instant, fastrand::f64());
             }
         }
@@ -300,9 +344,9 @@ impl Watch {
     }
 }
 
-/// A wish as a time from now; a date that has passed is no wait.
-fn from_now(wish: RetryAfter, now: Moment) -> Duration {
-    match wish {
+/// How long a provider asks to wait from now on. A date in the past asks for no wait.
+fn wait_of(retry_after: RetryAfter, now: Moment) -> Duration {
+    match retry_after {
         RetryAfter::Delay(delay) => delay,
         RetryAfter::At(at) => at.duration_since(now.wall).unwrap_or(Duration::ZERO),
     }

@@ -1,25 +1,25 @@
-//! The two clocks: one that never jumps, for waiting and ages, and one that people read.
+//! The two clocks: the monotonic one, for waits and ages, and the wall clock.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::time::Instant;
 
-/// A moment, on the clock that never jumps and on the one that people read.
+/// The time on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// For waiting and for ages.
+    /// Monotonic, for waits and ages.
     pub instant: Instant,
-    /// For timestamps.
+    /// For timestamps. It jumps when the clock is set.
     pub wall: SystemTime,
 }
 
 impl Moment {
-    /// Now, by the system's clocks.
+    /// Now, by the clocks of the system.
     #[must_use]
     pub fn now() -> Self {
         Self { instant: Instant::now(), wall: SystemTime::now() }
     }
 }
 
-/// Tells the time. Handed in, so that a test can run a week in a second.
+/// Returns the current time. Passed in, so that a test can simulate a week in a second.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;

@@ -1,4 +1,4 @@
-//! Who is told of changes, and what is told beside the states.
+//! Observers of the store, and the count of failures that they are notified of.
 
 use super::SourceState;
 use crate::domain::Reason;
@@ -6,44 +6,44 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, ready};
 use std::sync::Arc;
 
-/// How many polls have failed, of all sources together, by reason. A source that goes takes nothing with it.
+/// How many polls have failed, by reason, of all sources together. Removing a source does not change it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failures([u64; Reason::ALL.len()]);
 
 impl Failures {
-    /// Counts so many more.
+    /// Adds to the count of a reason.
     pub const fn add(&mut self, reason: Reason, count: u64) {
         self.0[reason as usize] += count;
     }
 
-    /// Every reason with its count, in the order of the contract.
+    /// Every reason with its count, in the order of [`Reason::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> {
         Reason::ALL.into_iter().map(|reason| (reason, self.0[reason as usize]))
     }
 }
 
-/// Is told of each change, one after the other in the order in which they were made, on the task that has made it. It must be quick
-/// and must change nothing in the store.
+/// Is notified of each change, in the order in which changes are made, on the task that makes them. It must return soon and must not
+/// change the store.
 pub trait Observer: Send + Sync {
-    /// A source was added or adjusted, or a poll of it has ended.
+    /// A source was added or adjusted, or one of its polls has ended.
     fn changed(&self, state: &SourceState);
 
-    /// A poll of it has begun.
-    fn begun(&self, _state: &SourceState) {}
+    /// A poll of the source has started.
+    fn poll_started(&self, _state: &SourceState) {}
 
-    /// A poll has failed, of whatever source. Told before the source's own change.
+    /// A poll of any source has failed. Comes before the change of that source.
     fn failed(&self, _failures: &Failures) {}
 
-    /// A source is gone.
+    /// A source was removed.
     fn removed(&self, name: &str);
 
-    /// Completes when what it was told so far outlives the process, or when that cannot be waited for.
-    fn settled(&self) -> BoxFuture<'static, ()> {
+    /// Completes when all changes so far are persisted, or when waiting for that is no use.
+    fn persisted(&self) -> BoxFuture<'static, ()> {
         ready(()).boxed()
     }
 }
 
-/// Each is told, in this order.
+/// Notifies each, in this order.
 impl Observer for Vec<Arc<dyn Observer>> {
     fn changed(&self, state: &SourceState) {
         for observer in self {
@@ -51,9 +51,9 @@ impl Observer for Vec<Arc<dyn Observer>> {
         }
     }
 
-    fn begun(&self, state: &SourceState) {
+    fn poll_started(&self, state: &SourceState) {
         for observer in self {
-            observer.begun(state);
+            observer.poll_started(state);
         }
     }
 
@@ -69,7 +69,7 @@ impl Observer for Vec<Arc<dyn Observer>> {
         }
     }
 
-    fn settled(&self) -> BoxFuture<'static, ()> {
-        join_all(self.iter().map(|observer| observer.settled())).map(drop).boxed()
+    fn persisted(&self) -> BoxFuture<'static, ()> {
+        join_all(self.iter().map(|observer| observer.persisted())).map(drop).boxed()
     }
 }

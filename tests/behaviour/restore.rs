@@ -48,7 +48,7 @@ impl Observer for SlowDisk {
 
     fn removed(&self, _: &str) {}
 
-    fn settled(&self) -> BoxFuture<'static, ()> {
+    fn persisted(&self) -> BoxFuture<'static, ()> {
         sleep(seconds(10)).boxed()
     }
 }

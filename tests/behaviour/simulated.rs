@@ -127,7 +127,7 @@ impl World {
         let store = Arc::new(Store::new(Arc::new(observers)));
         let mut scheduler = Scheduler::new(store.clone(), clock);
         let mut kept = kept.unwrap_or_default();
-        store.go_on_from(kept.failures());
+        store.restore_failures(kept.failures());
         standing_still(scheduler.resume(sources, |about, now| kept.take(about, now))).await;
         Self { store, scheduler, exposition, storage }
     }

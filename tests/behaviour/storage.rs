@@ -51,7 +51,7 @@ async fn killed_at_200_moments_it_goes_on_from_what_was_committed() {
             let early = polled.map_or(Duration::ZERO, |polled| due.saturating_duration_since(polled));
             assert!(early < Duration::from_millis(5), "{name} was polled {early:?} before it was due, after kill {kill}");
         }
-        due = committed.iter().filter_map(|state| Some((state.about.name.to_string(), state.next?))).collect();
+        due = committed.iter().filter_map(|state| Some((state.about.name.to_string(), state.phase.due()?))).collect();
         before = page_of(committed);
     }
     let counts = before.values().map(|lines| polls(lines));

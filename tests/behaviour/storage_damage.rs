@@ -85,7 +85,7 @@ async fn committed_one_by_one(place: &Place, polls: usize) -> Vec<BTreeMap<Strin
     let about = assemble(config, &mut Clients::default()).expect("a good source").sources.remove(0).about;
     let name = about.name.clone();
     store.insert(SourceState::new(Arc::new(about)));
-    store.settled().await;
+    store.persisted().await;
     let mut pages = Vec::new();
     for poll in 1..=polls {
         let (ended, account, currency) = (Moment::now(), Label::default(), Label::new("EUR"));
@@ -93,7 +93,7 @@ async fn committed_one_by_one(place: &Place, polls: usize) -> Vec<BTreeMap<Strin
         let readings = vec![Reading::available_amount(account, currency, amount)];
         let took = Duration::from_millis(1);
         store.record(&name, Outcome { ended, took, result: Ok(Answer::new(readings)), next: ended.instant });
-        store.settled().await;
+        store.persisted().await;
         assert!(storage.health().is_up());
         pages.push(page_of(store.snapshot().iter().map(|state| SourceState::clone(state)).collect()));
     }

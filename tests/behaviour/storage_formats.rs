@@ -87,7 +87,7 @@ fn expected() -> [Vec<Reading>; 3] {
 }
 
 fn readings(states: Vec<SourceState>) -> Vec<Vec<Reading>> {
-    states.into_iter().map(|state| state.kept.expect("readings").to_vec()).collect()
+    states.into_iter().map(|state| state.last_readings.expect("readings").to_vec()).collect()
 }
 
 #[tokio::test]

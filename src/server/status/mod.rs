@@ -95,8 +95,8 @@ impl Section<'_> {
     }
 
     fn next(&self) -> When {
-        match self.state.next.map(|at| at.saturating_duration_since(self.now.instant)) {
-            _ if self.state.polling => When::never("being polled now"),
+        match self.state.phase.due().map(|at| at.saturating_duration_since(self.now.instant)) {
+            _ if self.state.phase.is_polling() => When::never("being polled now"),
             None => When::never("next poll not scheduled"),
             Some(wait) if wait.as_secs() == 0 => When::never("next poll now"),
             Some(wait) => When::ahead("next poll ", wait, self.now),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{About, Answer, Failure, Figure, Identity, Label, Limits, Low, LowMetric, Reading, Reason, Thresholds};
-use crate::state::{Observer, Outcome, Store};
+use crate::state::{Observer, Outcome, Phase, Store};
 use std::time::{Duration, SystemTime};
 
 struct Unobserved;
@@ -78,10 +78,10 @@ fn a_source_that_was_never_polled_is_shown_as_such() {
     let store = store();
     add(&store, "ads");
     holds(&shown(&store, 0), &["No source was polled yet", "… not polled yet", "next poll not scheduled"]);
-    store.insert(SourceState { next: Some(at(5).instant), ..SourceState::clone(&store.snapshot()[0]) });
+    store.insert(SourceState { phase: Phase::Waiting { due: at(5).instant }, ..SourceState::clone(&store.snapshot()[0]) });
     holds(&shown(&store, 0), &["next poll in 5 s"]);
     holds(&shown(&store, 6), &["next poll now"]);
-    store.begun("ads", at(0).instant);
+    store.poll_started("ads", at(0).instant);
     holds(&shown(&store, 6), &["being polled now"]);
 }
 

@@ -155,7 +155,7 @@ impl Observer for Storage {
         self.submit(&state.about.name, Some(Snapshot { state: state.clone(), at: (self.clock)() }));
     }
 
-    fn begun(&self, state: &SourceState) {
+    fn poll_started(&self, state: &SourceState) {
         self.changed(state);
     }
 
@@ -169,7 +169,7 @@ impl Observer for Storage {
 
     /// Waits until the writer has processed all changes so far, for [`PERSIST_TIMEOUT`] at most and not at all while the file is
     /// unavailable.
-    fn settled(&self) -> BoxFuture<'static, ()> {
+    fn persisted(&self) -> BoxFuture<'static, ()> {
         if !self.shared.health.is_up() {
             return ready(()).boxed();
         }

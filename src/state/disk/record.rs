@@ -5,7 +5,7 @@ use crate::domain::About;
 use crate::domain::{Failure, LONGEST_WAIT, Label, Reason};
 use crate::state::clock::Moment;
 use crate::state::counters::{Sum, Sums};
-use crate::state::{Failures, SourceState};
+use crate::state::{Failures, Phase, SourceState};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ fn duration(nanos: i128) -> Duration {
 impl Record {
     pub(super) fn of(state: &SourceState, now: Moment, identity: [u8; 32]) -> Self {
         // A poll that a crash interrupts still counts as a request to the provider.
-        let next = state.resume.or(state.next);
+        let next = state.phase.resume();
         let sum = |((account, currency), sum): (&(Label, Label), &Sum)| StoredSum {
             account: account.as_str().to_owned(),
             currency: currency.as_str().to_owned(),
@@ -95,7 +95,7 @@ impl Record {
             failing_since: state.failing_since.map(|since| Wall::at(since.instant, now)),
             last_success: state.last_success.map(Wall::of),
             next: next.map(|next| Wall::at(next, now)),
-            readings: state.kept.as_ref().map(|readings| readings.iter().map(Stored::from).collect()),
+            readings: state.last_readings.as_ref().map(|readings| readings.iter().map(Stored::from).collect()),
             sums: state.sums.iter().map(sum).collect(),
         }
     }
@@ -110,9 +110,9 @@ impl Record {
         state.failure = self.failure.map(|(name, detail)| Failure::new(reason(&name).unwrap_or(Reason::Internal), detail));
         state.failing_since = self.failing_since.filter(|_| state.failure.is_some()).map(|since| ago(since, now));
         state.last_success = self.last_success.and_then(Wall::time);
-        state.kept = self.readings.map(|readings| readings.into_iter().filter_map(Stored::reading).collect());
+        state.last_readings = self.readings.map(|readings| readings.into_iter().filter_map(Stored::reading).collect());
         state.sums = Arc::new(self.sums.into_iter().map(StoredSum::key_and_sum).collect::<Sums>());
-        state.next = due.map(|due| now.instant + due);
+        state.phase = due.map_or(Phase::Idle, |due| Phase::Waiting { due: now.instant + due });
         state
     }
 
@@ -206,10 +206,10 @@ mod tests {
         assert_eq!(counted, [(Reason::Timeout, 2), (Reason::Auth, 1)]);
         let state = old().state(about(), now);
         assert_eq!((state.polls, state.failures, state.failure), (9, 3, Some(Failure::new(Reason::Auth, "HTTP 401"))));
-        assert_eq!(state.next, Some(now.instant + Duration::from_secs(40)));
+        assert_eq!(state.phase, Phase::Waiting { due: now.instant + Duration::from_secs(40) });
         let amount = Figure::new(5.5).expect("a finite number");
         let reading = Reading::available_amount(Label::new("A1"), Label::new("EUR"), amount);
-        assert_eq!(state.kept.as_deref(), Some([reading].as_slice()));
+        assert_eq!(state.last_readings.as_deref(), Some([reading].as_slice()));
     }
 
     #[test]
