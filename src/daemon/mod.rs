@@ -1,4 +1,4 @@
-//! The daemon: scheduler, store, exposition and server put together. It is handed everything that it would open itself.
+//! The daemon: connects scheduler, store, exposition and server. Files and sockets are opened by its caller.
 
 pub mod systemd;
 
@@ -7,8 +7,8 @@ use crate::poll::assemble::Ready;
 use crate::poll::scheduler::Scheduler;
 use crate::server;
 use crate::server::access::{self, Web};
-use crate::server::liveness::{self, LivenessProbe};
 use crate::server::reload::{ReloadRequests, Reloader};
+use crate::server::liveness::{self, LivenessProbe};
 use crate::server::routes::Site;
 use crate::state::clock::Moment;
 use crate::state::disk::{SavedState, Storage};
@@ -23,76 +23,70 @@ use systemd::Manager;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// How long polls that are under way may take once the program is told to end.
+/// How long shutdown waits for polls under way.
 const LAST_POLLS: Duration = Duration::from_secs(1);
-/// How long the end of the program waits for the storage.
+/// How long shutdown waits for the storage.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
-/// How long the files of a reload may take to be read.
-const READING: Duration = Duration::from_secs(10);
-/// What the main thread has, which reads them at the start: a file that is good there must not end the program here.
-const READING_STACK: usize = 8 * 1024 * 1024;
+/// How long a reload waits for its files to be read.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// In bytes, as much as the main thread has. A deeply nested file that is accepted at the start must not overflow the stack at a reload.
+const READ_STACK: usize = 8 * 1024 * 1024;
 
-/// Reads the sources of the configuration again, or says in one line why they cannot be used.
+/// Reads the configuration again and returns its sources. The error is one line.
 pub type Load = Arc<dyn Fn() -> Result<Vec<Ready>, String> + Send + Sync>;
 
-/// What a daemon is made of.
+/// The parts of a daemon that is ready to run.
 pub struct Daemon {
-    /// What is polled from the start.
+    /// The sources that are polled from the start.
     pub sources: Vec<Ready>,
-    /// What is polled after a reload. It may block.
+    /// Called at a reload. It may block.
     pub load: Load,
-    /// Requests to reload.
+    /// ReloadRequests to reload.
     pub reloads: ReloadRequests,
-    /// The way to reload over HTTP, where that is allowed.
+    /// For reloads over HTTP; absent where they are not allowed.
     pub lifecycle: Option<Reloader>,
-    /// Where state is kept, with the state that was found there.
+    /// The storage and what it held at the start; absent where state is in memory only.
     pub storage: Option<(Arc<Storage>, SavedState)>,
-    /// Where clients are served.
+    /// The listening sockets of the server.
     pub listeners: Vec<TcpListener>,
-    /// To whom, and how.
+    /// The web configuration.
     pub web: Arc<Web>,
-    /// Where the metrics are.
+    /// The path of the metrics.
     pub telemetry_path: String,
 }
 
-/// Why the daemon has ended though nobody told it to.
+/// Why the daemon has ended without a request to shut down.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The program's own metrics cannot be set up.
+    /// The program's own metrics cannot be registered.
     #[error("the program's own metrics contradict each other ({0}), which is a fault of the program; report it")]
     Metrics(#[from] prometheus::Error),
-    /// Nobody is served any more.
+    /// The server has ended.
     #[error("the server has ended by itself, which is a fault of the program; restart it, and report it")]
     Server,
 }
 
 impl Daemon {
-    /// Polls the sources and serves what is known of them, until `shutdown` completes. Then the polls are stopped, answers under way
-    /// are given, and the last state is written, in this order.
+    /// Polls the sources and serves their state until `shutdown` completes. Then no poll or request starts any more, those under way
+    /// have some time to end, and the last state is written.
     ///
     /// # Errors
-    /// When it has ended by itself. What is known is written in that case, too.
+    /// When it ends without a shutdown. The last state is written in that case, too.
     ///
     /// # Panics
-    /// When the scheduler or the server fails; a panic within a poll is only a failed poll.
+    /// When the scheduler or the server panics. A panic within a poll is a failed poll.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Fault> {
         let Self { sources, load, reloads, lifecycle, storage, listeners, web, telemetry_path } = self;
-        let (storage, kept) = storage.unzip();
-        let exposition = Arc::new(Exposition::new(Moment::now().wall)?);
-        let mut observers: Vec<Arc<dyn Observer>> = vec![exposition.clone()];
-        if let Some(storage) = &storage {
-            exposition.watch_storage(storage.health())?;
-            observers.push(storage.clone());
-        }
-        let store = Arc::new(Store::new(Arc::new(observers)));
+        let (storage, saved) = storage.unzip();
+        let (exposition, store) = observed_store(storage.as_ref())?;
         let site = Arc::new(Site { exposition: exposition.clone(), store: store.clone(), telemetry_path, lifecycle });
         let (probe, responders) = liveness::probe(listeners.len());
         let (stop, stopped) = watch::channel(false);
-        let mut served = pin!(server::serve(listeners.into_iter().zip(responders), site, web.clone(), stopped));
+        let mut server = pin!(server::serve(listeners.into_iter().zip(responders), site, web.clone(), stopped));
         let mut scheduler = Scheduler::new(store.clone(), Arc::new(Moment::now));
         let manager = Manager::of_this_process();
-        let polling = Polling {
+        let background = Background {
             manager: &manager,
             scheduler: &mut scheduler,
             store: &store,
@@ -101,23 +95,23 @@ impl Daemon {
             probe: &probe,
             reloading: Reloading::new(reloads, load, web),
         };
-        // In this order: who is to end begins nothing, and the first client finds every source. What is not done at the end, a reload
-        // above all, is given up.
+        // The order matters: after a shutdown nothing starts, and the first client finds every source. Shutdown cancels the background
+        // work, a reload included.
         let ended = tokio::select! {
             biased;
             () = shutdown => Ok(()),
-            never = polling.run(sources, kept.unwrap_or_default()) => match never {},
-            () = served.as_mut() => Err(Fault::Server),
+            never = background.run(sources, saved.unwrap_or_default()) => match never {},
+            () = server.as_mut() => Err(Fault::Server),
         };
         tracing::info!("stopping");
         manager.stopping();
         stop.send_replace(true);
-        let served = async {
+        let last_answers = async {
             if ended.is_ok() {
-                served.await;
+                server.await;
             }
         };
-        tokio::join!(scheduler.stop(LAST_POLLS), served);
+        tokio::join!(scheduler.stop(LAST_POLLS), last_answers);
         if let Some(storage) = storage {
             close(&storage).await;
         }
@@ -125,15 +119,26 @@ impl Daemon {
     }
 }
 
-/// Writes the last state. The disk can hang, and the service manager does not wait for ever either.
+/// A store that is observed by an exposition and, if there is one, by the storage.
+fn observed_store(storage: Option<&Arc<Storage>>) -> Result<(Arc<Exposition>, Arc<Store>), prometheus::Error> {
+    let exposition = Arc::new(Exposition::new(Moment::now().wall)?);
+    let mut observers: Vec<Arc<dyn Observer>> = vec![exposition.clone()];
+    if let Some(storage) = storage {
+        exposition.watch_storage(storage.health())?;
+        observers.push(storage.clone());
+    }
+    Ok((exposition, Arc::new(Store::new(Arc::new(observers)))))
+}
+
+/// Writes the last state, but does not wait for a disk that hangs.
 async fn close(storage: &Storage) {
     if tokio::time::timeout(LAST_WRITE, storage.close()).await.is_err() {
         tracing::error!("the storage takes too long; the last changes may be lost");
     }
 }
 
-/// Everything that goes on beside the server, until it is dropped.
-struct Polling<'a> {
+/// Everything that runs beside the server: polls, reloads, messages to the service manager.
+struct Background<'a> {
     manager: &'a Manager,
     scheduler: &'a mut Scheduler,
     store: &'a Store,
@@ -143,39 +148,38 @@ struct Polling<'a> {
     reloading: Reloading,
 }
 
-impl Polling<'_> {
-    async fn run(mut self, sources: Vec<Ready>, kept: SavedState) -> Infallible {
-        // Every source stands in the store before the service manager is told of them.
-        self.resume(sources, kept).await;
+impl Background<'_> {
+    async fn run(mut self, sources: Vec<Ready>, saved: SavedState) -> Infallible {
+        // First, so that the service manager is not told that the daemon is ready before the store holds every source.
+        self.start_sources(sources, saved).await;
         let Self { manager, scheduler, store, exposition, storage: _, probe, mut reloading } = self;
-        let mut telling = pin!(manager.run(store, probe));
-        let mut watching = pin!(reloading.web.clone().watch());
+        let mut notifications = pin!(manager.run(store, probe));
+        let mut web_changes = pin!(reloading.web.clone().watch());
         loop {
-            // Only a reload completes and goes on; it is cancelled by nothing but the end.
-            let read = tokio::select! {
-                never = telling.as_mut() => match never {},
-                never = watching.as_mut() => match never {},
+            let loaded = tokio::select! {
+                never = notifications.as_mut() => match never {},
+                never = web_changes.as_mut() => match never {},
                 never = scheduler.run() => match never {},
-                read = reloading.next(manager) => read,
+                loaded = reloading.next(manager) => loaded,
             };
-            let hangs = matches!(read, Err(Unread::Hangs));
-            let result = reloading.put_into_force(read, scheduler, exposition).await;
+            let hangs = matches!(loaded, Err(Unread::Hangs));
+            let result = reloading.put_into_force(loaded, scheduler, exposition).await;
             manager.ready();
             if hangs { reloading.requests.answer_everybody(result) } else { reloading.requests.answer(result) }
         }
     }
 
-    /// Begins with the sources, as a process before has left them.
-    async fn resume(&mut self, sources: Vec<Ready>, mut kept: SavedState) {
+    /// Starts to poll the sources, from the state that the previous process has saved.
+    async fn start_sources(&mut self, sources: Vec<Ready>, mut saved: SavedState) {
         let mut restored = 0;
-        self.store.restore_failures(kept.failures());
-        self.scheduler.resume(sources, |about, now| kept.take(about, now).inspect(|_| restored += 1)).await;
+        self.store.restore_failures(saved.failures());
+        self.scheduler.resume(sources, |about, now| saved.take(about, now).inspect(|_| restored += 1)).await;
         if restored > 0 {
             tracing::info!(sources = restored, "restored from the storage");
         }
         if let Some(storage) = self.storage {
-            // Sources that are no longer configured.
-            kept.into_names().for_each(|name| storage.removed(&name));
+            // These sources are no longer configured.
+            saved.into_names().for_each(|name| storage.removed(&name));
         }
     }
 }
@@ -187,33 +191,33 @@ enum Unread {
     Bad(String),
     #[error(
         "the configuration, or a file that it names, cannot be read within {} s; see whether a disk or a mount hangs, for this reload or for an earlier one that still waits, and reload again",
-        READING.as_secs()
+        READ_TIMEOUT.as_secs()
     )]
     Hangs,
 }
 
-/// Reads files when asked to, and puts them into force.
+/// Reads the configuration when requested, and puts it into force.
 struct Reloading {
     requests: ReloadRequests,
     load: Load,
     web: Arc<Web>,
-    /// Where files are read: they can lie on a disk that hangs, which is none of the polls' business. One reading at a time, so that
-    /// those that hang do not pile up.
+    /// Reads the files on a thread of its own, so that a disk that hangs does not delay polls. It has one thread, so that reads that hang
+    /// do not pile up.
     files: Lane,
 }
 
 impl Reloading {
     fn new(requests: ReloadRequests, load: Load, web: Arc<Web>) -> Self {
-        Self { requests, load, web, files: Lane::new("reload", 1).with_stack(READING_STACK) }
+        Self { requests, load, web, files: Lane::new("reload", 1).with_stack(READ_STACK) }
     }
 
-    /// Waits for a request and reads everything again. Nothing of it is in force yet.
+    /// Waits for a request and reads all files. [`Reloading::put_into_force`] applies the result.
     async fn next(&mut self, manager: &Manager) -> Result<(Vec<Ready>, access::Loaded), Unread> {
         self.requests.next().await;
         manager.reloading();
         let (load, web) = (self.load.clone(), self.web.clone());
         let read = self.files.run(move || Ok((load()?, web.read())));
-        match tokio::time::timeout(READING, read).await {
+        match tokio::time::timeout(READ_TIMEOUT, read).await {
             Ok(read) => {
                 read.unwrap_or_else(|error| Err(format!("the configuration cannot be read: {error}"))).map_err(Unread::Bad)
             }
@@ -221,7 +225,7 @@ impl Reloading {
         }
     }
 
-    /// Serves and polls by what was read instead of what was in force before, or stays with that, and tells how it went.
+    /// Applies what was read, or keeps what is in force where that is bad. Logs and returns which of the two.
     async fn put_into_force(
         &self,
         read: Result<(Vec<Ready>, access::Loaded), Unread>,
@@ -243,7 +247,7 @@ impl Reloading {
             }
             Err(error) => {
                 exposition.reloaded(None);
-                tracing::error!(error, "configuration not reloaded; the old one stays");
+                tracing::error!(error, "configuration not reloaded; the old one stays in force");
                 Err(error)
             }
         }

@@ -1,7 +1,7 @@
-//! What the service manager is told: that the daemon is ready, how its sources do, that it lives, that it ends.
+//! Notifications of the service manager: readiness, a summary of the sources, watchdog, shutdown.
 //!
-//! It reads the store and changes nothing, and waits for nobody. A sign of life is never sent because time
-//! has passed: the accept loops must have answered, and no source may be left unpolled.
+//! They read the store, change nothing and never block. The watchdog is fed only if every accept loop has answered and no poll is
+//! overdue, never by a timer alone.
 
 use crate::server::liveness::LivenessProbe;
 use crate::state::{SourceState, Store};
@@ -19,51 +19,52 @@ use tokio::time::Instant;
 
 /// The shortest time between two summaries; many sources can change at once.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
-/// How late a poll may begin while the scheduler still counts as alive.
+/// A poll that is later than this is overdue.
 const LATE: Duration = Duration::from_secs(10);
-/// How soon to look again after a missing sign of life, so that a short stall is made up for within the manager's patience.
+/// How soon an overdue poll is checked again. It is short, so that after a brief stall the watchdog is fed in time.
 const RECHECK: Duration = Duration::from_secs(1);
-/// How soon a manager that was too busy to be told is told again.
+/// How soon a message is sent again that the manager had no room for.
 const RESEND: Duration = Duration::from_millis(100);
-/// How many failing sources a summary names.
+/// The largest number of failing sources that a summary names.
 const NAMED: usize = 5;
 
-/// The service manager, at the other end of `$NOTIFY_SOCKET`. Without that variable nobody is told anything.
+/// The service manager at `$NOTIFY_SOCKET`. Without that variable nothing is sent.
 pub struct Manager {
     socket: Option<PathBuf>,
-    /// What it has not taken yet, at most one of each kind.
+    /// Messages that it had no room for, the newest of each kind.
     waiting: Mutex<VecDeque<String>>,
-    held_up: Notify,
+    /// Wakes [`Manager::resend`].
+    blocked: Notify,
 }
 
 impl Manager {
-    /// The one that has started this process, if one has.
+    /// The manager that has started this process, if one has.
     #[must_use]
     pub fn of_this_process() -> Self {
         let socket = std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from);
-        Self { socket, waiting: Mutex::default(), held_up: Notify::new() }
+        Self { socket, waiting: Mutex::default(), blocked: Notify::new() }
     }
 
-    /// Says that the configuration in force is loaded: after the start, and after each [`Manager::reloading`], be the new file good or
-    /// bad.
+    /// Reports that the configuration in force is loaded: after the start, and after each [`Manager::reloading`], whether the new file is
+    /// good or bad.
     pub fn ready(&self) {
-        self.tell(&[NotifyState::Ready]);
+        self.notify(&[NotifyState::Ready]);
     }
 
-    /// Says that a reload begins; [`Manager::ready`] must follow.
+    /// Reports that a reload begins. [`Manager::ready`] must follow.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
+            Ok(now) => self.notify(&[NotifyState::Reloading, now]),
             Err(error) => tracing::warn!(%error, "cannot tell the service manager of the reload"),
         }
     }
 
-    /// Says that the daemon ends.
+    /// Reports that shutdown begins.
     pub fn stopping(&self) {
-        self.tell(&[NotifyState::Stopping]);
+        self.notify(&[NotifyState::Stopping]);
     }
 
-    /// Says that the daemon is ready, then how its sources do and, when the manager asks for it, that it lives.
+    /// Reports readiness, then summaries of the sources and, if the manager asks for it, signs of life.
     pub async fn run(&self, store: &Store, probe: &LivenessProbe) -> Infallible {
         if self.socket.is_none() {
             return std::future::pending().await;
@@ -71,20 +72,20 @@ impl Manager {
         self.ready();
         let watchdog = async {
             match sd_notify::watchdog_enabled() {
-                Some(patience) => watchdog(store, probe, patience, || self.tell(&[NotifyState::Watchdog])).await,
+                Some(timeout) => watchdog(store, probe, timeout, || self.notify(&[NotifyState::Watchdog])).await,
                 None => std::future::pending().await,
             }
         };
-        let summaries = summaries(store, |summary| self.tell(&[NotifyState::Status(summary)]));
+        let summaries = summaries(store, |summary| self.notify(&[NotifyState::Status(summary)]));
         tokio::select! {
             never = summaries => never,
             never = watchdog => never,
-            never = self.catch_up() => never,
+            never = self.resend() => never,
         }
     }
 
-    /// Tells it at once, or when it takes more. A manager that reads nothing holds up nobody.
-    fn tell(&self, states: &[NotifyState<'_>]) {
+    /// Sends a message at once, or later where the manager has no room. Never blocks.
+    fn notify(&self, states: &[NotifyState<'_>]) {
         if self.socket.is_none() {
             return;
         }
@@ -95,20 +96,20 @@ impl Manager {
         waiting.push_back(message);
         drop(waiting);
         if !self.send() {
-            self.held_up.notify_one();
+            self.blocked.notify_one();
         }
     }
 
-    async fn catch_up(&self) -> Infallible {
+    async fn resend(&self) -> Infallible {
         loop {
-            self.held_up.notified().await;
+            self.blocked.notified().await;
             while !self.send() {
                 tokio::time::sleep(RESEND).await;
             }
         }
     }
 
-    /// Sends what waits, in order. Says whether all of it is gone.
+    /// Sends waiting messages in order. False if some must be sent again later.
     fn send(&self) -> bool {
         let Some(socket) = &self.socket else { return true };
         let mut waiting = self.waiting();
@@ -135,20 +136,20 @@ fn send(socket: &Path, message: &str) -> io::Result<usize> {
     datagrams.send(message.as_bytes())
 }
 
-async fn summaries(store: &Store, tell: impl Fn(&str)) -> Infallible {
-    let mut told = String::new();
+async fn summaries(store: &Store, send: impl Fn(&str)) -> Infallible {
+    let mut last = String::new();
     loop {
         let summary = summary(&store.snapshot());
-        if summary != told {
-            tell(&summary);
-            told = summary;
+        if summary != last {
+            send(&summary);
+            last = summary;
         }
         tokio::time::sleep(STATUS_PAUSE).await;
         store.changed().await;
     }
 }
 
-/// One line for a person: `3 sources, 1 failing: sms (auth)`.
+/// One line for people: `3 sources, 1 failing: sms (auth)`.
 fn summary(states: &[Arc<SourceState>]) -> String {
     let failing: Vec<_> =
         states.iter().filter_map(|state| Some((&*state.about.name, state.failure.as_ref()?.reason.as_str()))).collect();
@@ -170,25 +171,25 @@ fn summary(states: &[Arc<SourceState>]) -> String {
     line
 }
 
-/// Gives signs of life at twice the rate that the manager asks for, as long as there is life.
-async fn watchdog(store: &Store, probe: &LivenessProbe, patience: Duration, alive: impl Fn()) -> Infallible {
-    let pause = patience / 2;
+/// Feeds the watchdog twice in each `timeout` as long as the daemon works.
+async fn watchdog(store: &Store, probe: &LivenessProbe, timeout: Duration, feed: impl Fn()) -> Infallible {
+    let pause = timeout / 2;
     loop {
         probe.all_alive().await;
         match overdue(&store.snapshot(), Instant::now()) {
             None => {
-                alive();
+                feed();
                 tokio::time::sleep(pause).await;
             }
             Some(state) => {
-                tracing::error!(source = &*state.about.name, "a poll is overdue; the watchdog hears nothing until it begins");
+                tracing::error!(source = &*state.about.name, "a poll is overdue; the watchdog is not fed until it begins");
                 tokio::time::sleep(RECHECK.min(pause)).await;
             }
         }
     }
 }
 
-/// A source that should be polled by now and is not.
+/// A source whose poll should have begun.
 fn overdue(states: &[Arc<SourceState>], now: Instant) -> Option<&SourceState> {
     states.iter().map(Arc::as_ref).find(|state| state.phase.due().is_some_and(|due| now > due + LATE))
 }
@@ -203,16 +204,16 @@ mod tests {
     use crate::state::{Observer, Outcome, Phase};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    struct Nobody;
+    struct NoObserver;
 
-    impl Observer for Nobody {
+    impl Observer for NoObserver {
         fn changed(&self, _: &SourceState) {}
 
         fn removed(&self, _: &str) {}
     }
 
     fn store(names: &[&str]) -> Store {
-        let store = Store::new(Arc::new(Nobody));
+        let store = Store::new(Arc::new(NoObserver));
         for name in names {
             let (interval, max_age) = (Duration::from_secs(60), Duration::from_secs(600));
             let name = (*name).into();
@@ -228,24 +229,24 @@ mod tests {
         store.record(name, Outcome { ended, took: Duration::ZERO, result, next: ended.instant + Duration::from_secs(60) });
     }
 
-    async fn turn(mut responder: LivenessResponder) {
+    async fn answer_all(mut responder: LivenessResponder) {
         loop {
             responder.respond().await;
         }
     }
 
-    /// How many signs of life there are within this time.
-    async fn signs(store: &Store, probe: &LivenessProbe, within: u64) -> usize {
+    /// How often the watchdog is fed within this many seconds.
+    async fn feeds(store: &Store, probe: &LivenessProbe, within: u64) -> usize {
         let count = AtomicUsize::new(0);
-        let watched = watchdog(store, probe, Duration::from_secs(20), || {
+        let feeding = watchdog(store, probe, Duration::from_secs(20), || {
             count.fetch_add(1, Ordering::Relaxed);
         });
-        let _ = tokio::time::timeout(Duration::from_secs(within), watched).await;
+        let _ = tokio::time::timeout(Duration::from_secs(within), feeding).await;
         count.into_inner()
     }
 
     #[test]
-    fn a_summary_names_who_fails_and_why() {
+    fn a_summary_names_failing_sources_and_reasons() {
         let line = |store: &Store| summary(&store.snapshot());
         assert_eq!(line(&store(&[])), "0 sources, none failing");
         assert_eq!(line(&store(&["a"])), "1 source, none failing, 1 not polled yet");
@@ -260,10 +261,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_summary_is_told_when_it_changes_and_only_then() {
+    async fn a_summary_is_sent_only_when_it_changes() {
         let store = store(&["a"]);
-        let told = Mutex::new(Vec::new());
-        let telling = summaries(&store, |summary| told.lock().expect("no panic").push(summary.to_owned()));
+        let sent = Mutex::new(Vec::new());
+        let sending = summaries(&store, |summary| sent.lock().expect("no panic").push(summary.to_owned()));
         let polls = async {
             for reason in [Reason::Auth, Reason::Auth, Reason::Auth, Reason::Dns] {
                 tokio::time::sleep(Duration::from_secs(60)).await;
@@ -271,40 +272,40 @@ mod tests {
             }
             tokio::time::sleep(Duration::from_secs(60)).await;
         };
-        tokio::select! { never = telling => match never {}, () = polls => {} }
-        let told = told.into_inner().expect("no panic");
+        tokio::select! { never = sending => match never {}, () = polls => {} }
+        let sent = sent.into_inner().expect("no panic");
         assert_eq!(
-            told,
+            sent,
             ["1 source, none failing, 1 not polled yet", "1 source, 1 failing: a (auth)", "1 source, 1 failing: a (dns)"]
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hanging_accept_loop_ends_the_signs_of_life() {
+    async fn a_hanging_accept_loop_stops_the_watchdog_signal() {
         let store = store(&[]);
         let (probe, mut responders) = probe(2);
         let hanging = responders.pop();
-        let turning = tokio::spawn(turn(responders.remove(0)));
-        assert_eq!(signs(&store, &probe, 65).await, 0);
-        let other = tokio::spawn(turn(hanging.expect("two responders")));
-        assert_eq!(signs(&store, &probe, 65).await, 7, "every ten seconds, and at once");
+        let turning = tokio::spawn(answer_all(responders.remove(0)));
+        assert_eq!(feeds(&store, &probe, 65).await, 0);
+        let other = tokio::spawn(answer_all(hanging.expect("two responders")));
+        assert_eq!(feeds(&store, &probe, 65).await, 7, "every ten seconds, and at once");
         other.abort();
-        assert_eq!(signs(&store, &probe, 65).await, 0);
+        assert_eq!(feeds(&store, &probe, 65).await, 0);
         turning.abort();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_source_that_nobody_polls_ends_the_signs_of_life() {
+    async fn an_overdue_poll_stops_the_watchdog_signal() {
         let store = store(&["a"]);
         let (probe, mut responders) = probe(1);
-        let turning = tokio::spawn(turn(responders.remove(0)));
+        let turning = tokio::spawn(answer_all(responders.remove(0)));
         let phase = Phase::Waiting { due: Instant::now() + Duration::from_secs(30) };
         store.insert(SourceState { phase, ..SourceState::clone(&store.snapshot()[0]) });
-        assert_eq!(signs(&store, &probe, 125).await, 4 + 1, "until ten seconds after it was due");
+        assert_eq!(feeds(&store, &probe, 125).await, 4 + 1, "until ten seconds after it was due");
         store.poll_started("a", Instant::now());
-        assert_eq!(signs(&store, &probe, 25).await, 3, "a poll may take its time");
+        assert_eq!(feeds(&store, &probe, 25).await, 3, "a poll may take its time");
         fail(&store, "a", Reason::Timeout);
-        assert_eq!(signs(&store, &probe, 25).await, 3);
+        assert_eq!(feeds(&store, &probe, 25).await, 3);
         turning.abort();
     }
 }
