@@ -1,26 +1,30 @@
-//! What was logged of a source, so that only changes are: a failure when it begins, when it changes its reason and when it ends.
+//! Deduplicates log lines about a source: a failure is logged when it begins, when its reason changes and when it ends.
 //!
-//! It outlives the task that polls the source: a reload that adjusts a source is no news.
+//! It outlives the task of the source, so that a reload that adjusts the source repeats no line.
 
 use crate::domain::About;
 use crate::domain::{Answer, Failure, Reason};
 use crate::state::SourceState;
 use std::collections::BTreeSet;
 
-/// What the log knows of a source.
+/// What was logged about a source.
 #[derive(Default)]
 pub(crate) struct Journal {
-    answered: bool,
+    /// A poll has succeeded.
+    succeeded: bool,
+    /// Why polls fail; absent while they succeed.
     failing: Option<Reason>,
-    odd: bool,
+    /// The last answer had remarks.
+    remarked: bool,
+    /// Thresholds that matched nothing.
     unmatched: BTreeSet<String>,
 }
 
 impl Journal {
-    /// What a process before has logged of a source.
+    /// What the previous process has logged about a source.
     pub(crate) fn of(state: &SourceState) -> Self {
         let failing = state.failure.as_ref().map(|failure| failure.reason);
-        Self { answered: state.last_success.is_some(), failing, ..Self::default() }
+        Self { succeeded: state.last_success.is_some(), failing, ..Self::default() }
     }
 
     pub(crate) fn note(&mut self, about: &About, result: &Result<Answer, Failure>) {
@@ -30,11 +34,11 @@ impl Journal {
                 let readings = answer.readings.len();
                 match self.failing.take() {
                     Some(reason) => tracing::info!(source, provider, readings, after = reason.as_str(), "polls succeed again"),
-                    None if !self.answered => tracing::info!(source, provider, readings, "first poll succeeded"),
+                    None if !self.succeeded => tracing::info!(source, provider, readings, "first poll succeeded"),
                     None => tracing::debug!(source, provider, readings, "poll succeeded"),
                 }
-                self.answered = true;
-                self.oddities(about, answer);
+                self.succeeded = true;
+                self.note_oddities(about, answer);
             }
             Err(Failure { reason, detail, .. }) => {
                 let before = self.failing.replace(*reason);
@@ -57,9 +61,9 @@ impl Journal {
         }
     }
 
-    fn oddities(&mut self, about: &About, answer: &Answer) {
+    fn note_oddities(&mut self, about: &About, answer: &Answer) {
         let (source, provider) = (&*about.name, about.provider);
-        let before = std::mem::replace(&mut self.odd, !answer.remarks.is_empty());
+        let before = std::mem::replace(&mut self.remarked, !answer.remarks.is_empty());
         for remark in answer.remarks.iter().filter(|_| !before) {
             tracing::warn!(source, provider, remark, "an odd answer");
         }

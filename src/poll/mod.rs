@@ -1,6 +1,6 @@
-//! One poll of one source: the provider is asked, a panic becomes a reason, and every text is masked.
+//! One poll of one source: asks the provider, turns a panic into a failure, and masks every text.
 //!
-//! It decides nothing about time; the scheduler and the `poll` command both come through here.
+//! Both the scheduler and the `poll` command poll through [`Target`]. It makes no decision about time.
 
 pub mod assemble;
 mod journal;
@@ -15,25 +15,25 @@ use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-/// What is asked in a poll.
+/// What a poll needs.
 pub struct Target {
-    /// Whom to ask.
+    /// Sends the requests and parses the answers.
     pub provider: Arc<dyn Provider>,
-    /// By which way.
+    /// The HTTP client of the source.
     pub http: Box<dyn Http>,
     /// The source's configured secrets.
     pub secrets: Vec<Secret>,
 }
 
 impl Target {
-    /// Polls once. Whatever happens in the provider ends here, as an answer or as a failure without a secret in it.
+    /// Polls once. Answers and failures contain no secret, and a panic in the provider is a failure.
     ///
     /// # Errors
     /// Why there are no readings.
     pub async fn poll(&self) -> Result<Answer, Failure> {
-        // After a panic nothing of the poll is used again but the provider's session, whose locks hold no half-made state.
+        // After a panic only the provider's session is used again, and its locks hold no partial state.
         let polled = AssertUnwindSafe(async { self.masked(self.provider.poll(&*self.http).await) }).catch_unwind().await;
-        polled.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; its place is in the log")))
+        polled.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; the log says where")))
     }
 
     fn masked(&self, result: Result<Answer, Failure>) -> Result<Answer, Failure> {
@@ -44,7 +44,7 @@ impl Target {
                 *label = masked;
             }
         }
-        // Masking can make two labels equal and changes their order.
+        // Masking can make labels equal and change their order.
         answer.settle();
         answer.remarks.iter_mut().for_each(|remark| *remark = mask.provider_text(remark));
         Ok(answer)

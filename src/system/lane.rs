@@ -1,17 +1,17 @@
 //! Lanes for blocking work that can hang: reading files, looking names up, checking passwords.
 //!
-//! The runtime has one pool of blocking threads for everybody, so hanging work of one kind would stop all the others. A lane runs
-//! its work on threads of its own, with a bound of its own. A thread that hangs cannot be stopped: it keeps its slot until it
-//! returns, and it does not hold up the end of the process.
+//! The runtime has one pool of blocking threads, where hanging work of one kind would stop all other kinds. A lane runs its work on
+//! threads of its own, up to a limit of its own. A thread that hangs cannot be stopped: it keeps its slot until it returns. It does
+//! not delay the exit of the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Enough for a look-up, a parse or a hash; the default of 2 MiB would count for much with hundreds of threads.
+/// In bytes. Enough for a look-up, a parse or a hash; the default of 2 MiB adds up with hundreds of threads.
 const STACK: usize = 512 * 1024;
 
-/// One kind of blocking work, and how many pieces of it run at a time.
+/// One kind of blocking work, with the number of threads that it may use.
 #[derive(Clone)]
 pub struct Lane {
     name: &'static str,
@@ -22,39 +22,39 @@ pub struct Lane {
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
-    /// The system has no thread to give.
+    /// The system cannot start a thread.
     #[error("no thread for it: {0}")]
-    NoThread(std::io::Error),
+    NoThread(#[source] std::io::Error),
     /// The work panicked; the panic itself is in the log.
     #[error("it failed in an unexpected way")]
     Panicked,
 }
 
 impl Lane {
-    /// A lane with so many slots, one or more. `name` is what its threads are called.
+    /// A lane with this many threads, one or more, of this name.
     #[must_use]
     pub fn new(name: &'static str, slots: usize) -> Self {
         Self { name, slots: Arc::new(Semaphore::new(slots)), stack: STACK }
     }
 
-    /// The lane with so many bytes of stack for each thread, for work that can go deep.
+    /// Sets the stack of each thread, in bytes, for work that recurses deeply.
     #[must_use]
     pub fn with_stack(self, stack: usize) -> Self {
         Self { stack, ..self }
     }
 
-    /// Waits for a free slot and does the work there. Dropping the future does not stop work that has begun: its slot is free again
-    /// once it returns.
+    /// Waits for a free slot and runs the work. Dropping the future does not stop work that has begun, which frees its slot when it
+    /// returns.
     ///
     /// # Errors
-    /// When the work could not be started, or panicked.
+    /// When the work could not be started or has panicked.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, LaneError> {
         // The semaphore is never closed.
         let slot = self.slots.clone().acquire_owned().await.ok();
         let (answer, answered) = oneshot::channel();
         let work = move || {
             let done = catch_unwind(AssertUnwindSafe(work));
-            // Free before the answer arrives, so that whoever comes next finds the slot.
+            // Freed before the result arrives, so that the next caller finds the slot.
             drop(slot);
             let _ = done.map(|done| answer.send(done));
         };
@@ -70,7 +70,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[tokio::test]
-    async fn hanging_work_holds_its_slot_and_nothing_else() {
+    async fn hanging_work_blocks_only_its_own_slot() {
         let (narrow, other) = (Lane::new("narrow", 1), Lane::new("other", 1));
         let (release, hang) = channel::<()>();
         let hanging = narrow.clone();
