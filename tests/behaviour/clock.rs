@@ -1,6 +1,6 @@
-//! The real binary under a wall clock that is set, forward and back. The clock that only goes forward is the machine's.
+//! The real binary with a wall clock that is set forward and back. The monotonic clock is the real one.
 
-use crate::kept::{Noting, Place, source, value};
+use crate::kept::{RecordingGateway, Setup, source, value};
 use crate::support::{PATIENCE, binary, debian};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const HOUR: i64 = 3600;
 
-/// The library that shows a program another time, where Debian puts it.
+/// The path of libfaketime, which fakes the wall clock, as Debian installs it.
 fn faketime() -> PathBuf {
     drop(debian("faketime", "faketime"));
     let folders = std::fs::read_dir("/usr/lib").expect("libraries");
@@ -17,7 +17,7 @@ fn faketime() -> PathBuf {
     libraries.find(|library| library.exists()).expect("libfaketime comes with faketime")
 }
 
-/// The wall clock of a daemon: the machine's and an offset that can be changed while it runs.
+/// The wall clock of a daemon: the real one plus an offset that can be changed while it runs.
 struct Clock(PathBuf);
 
 impl Clock {
@@ -28,7 +28,7 @@ impl Clock {
     }
 
     fn set(&self, offset: i64) {
-        // Never seen half-written.
+        // Replaced atomically.
         let written = self.0.with_extension("new");
         std::fs::write(&written, format!("{offset:+}s\n")).expect("a file");
         std::fs::rename(written, &self.0).expect("a file");
@@ -51,36 +51,36 @@ fn age(metrics: &str, offset: i64) -> Option<f64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_wall_clock_is_set_and_polls_keep_their_pace() {
-    let noting = Noting::default();
-    let stand_in = noting.start().await;
-    let place = Place::new(&source("a", &stand_in, ", interval: 1s"));
-    let clock = Clock::in_directory(place.configured.directory.path());
-    let mut daemon = place.start_by(&mut clock.command());
+    let gateway = RecordingGateway::default();
+    let stand_in = gateway.start().await;
+    let setup = Setup::new(&source("a", &stand_in, ", interval: 1s"));
+    let clock = Clock::in_directory(setup.configured.directory.path());
+    let mut daemon = setup.start_by(&mut clock.command());
     for offset in [0, -HOUR, 24 * HOUR, 23 * HOUR, -20 * 365 * 24 * HOUR, HOUR] {
         clock.set(offset);
-        let (began, polls) = (Instant::now(), noting.count());
+        let (began, polls) = (Instant::now(), gateway.count());
         let close = |metrics: &str| age(metrics, offset).is_some_and(|age| age.abs() < 60.0);
         daemon.metrics_where("the last success is of the clock that was set", close).await;
-        while noting.count() < polls + 3 {
+        while gateway.count() < polls + 3 {
             assert!(began.elapsed() < PATIENCE, "no polls after the clock was set by {offset} s");
             tokio::task::yield_now().await;
         }
         // One a second, and what the edges of the measurement add.
         let most = began.elapsed().as_secs() + 2;
-        assert!((noting.count() - polls) as u64 <= most, "a burst after the clock was set by {offset} s");
+        assert!((gateway.count() - polls) as u64 <= most, "a burst after the clock was set by {offset} s");
     }
 
     // Set back between two processes: what was known is there at once, and polls go on at once, too.
-    place.committed_polls(1).await;
+    setup.committed_polls(1).await;
     daemon.signal(Signal::KILL);
     daemon.wait();
     clock.set(-HOUR);
-    let polls = noting.count();
-    daemon = place.start_by(&mut clock.command());
+    let polls = gateway.count();
+    daemon = setup.start_by(&mut clock.command());
     assert_eq!(daemon.get("/-/ready").await.status, 200);
     assert!(daemon.metrics().await.contains("balance_available_amount{"));
     let began = Instant::now();
-    while noting.count() < polls + 2 {
+    while gateway.count() < polls + 2 {
         assert!(began.elapsed() < PATIENCE, "polls wait for the hour to come again");
         tokio::task::yield_now().await;
     }

@@ -1,4 +1,4 @@
-//! How the daemon ends, whoever ends it.
+//! Ends of the daemon: by shutdown and by itself.
 
 use crate::simulated::{Times, good, source};
 use balance_exporter::daemon::Daemon;
@@ -30,21 +30,21 @@ pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a port")
 }
 
-/// The service manager starts it again only after an error.
+/// The service manager restarts it only after an error.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_ends_by_itself_is_an_error() {
-    // Without a place to listen there is nothing to serve.
+    // Without listeners the server ends.
     let (daemon, _reloader) = daemon(Vec::new());
     let ended = timeout(Duration::from_secs(60), daemon.run(std::future::pending())).await;
-    let told = ended.expect("it ends").map_err(|fault| fault.to_string());
+    let result = ended.expect("it ends").map_err(|fault| fault.to_string());
     assert_eq!(
-        told,
+        result,
         Err("the server has ended by itself, which is a fault of the program; restart it, and report it".to_owned())
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn told_to_end_before_it_has_begun_it_asks_nobody() {
+async fn a_shutdown_before_the_start_prevents_every_poll() {
     let (mut daemon, reloader) = daemon(vec![listener().await]);
     let times = Times::new();
     let noted = times.clone();

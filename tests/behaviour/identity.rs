@@ -1,6 +1,6 @@
 //! The same account in other words: its state is found again, and the words that are new are in force.
 
-use crate::kept::{Place, value};
+use crate::kept::{Setup, value};
 use balance_exporter::standin::{ReceivedRequest, Reply, StandIn};
 use reqwest::Method;
 use rustix::process::Signal;
@@ -18,14 +18,14 @@ async fn gateway() -> StandIn {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_restart_finds_the_state_of_an_account_that_is_written_in_another_way() {
     let gateway = gateway().await;
-    let place = Place::new(&source(&gateway.url("/balance"), ""));
-    let daemon = place.start();
+    let setup = Setup::new(&source(&gateway.url("/balance"), ""));
+    let daemon = setup.start();
     daemon.metrics_with(&format!("{POLLS} 1")).await;
     daemon.signal(Signal::TERM);
     daemon.wait();
     let shouted = gateway.url("/balance/?").replace("http://", "HTTP://");
-    place.configure(&source(&shouted, " of today"));
-    let daemon = place.start();
+    setup.configure(&source(&shouted, " of today"));
+    let daemon = setup.start();
     let metrics = daemon.metrics_with("balance_exporter_build_info").await;
     assert!(value(&metrics, POLLS) >= Some(1.0), "{metrics}");
 }
@@ -33,10 +33,10 @@ async fn a_restart_finds_the_state_of_an_account_that_is_written_in_another_way(
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_reload_asks_at_the_new_address_of_the_same_account() {
     let gateway = gateway().await;
-    let place = Place::new(&source(&gateway.url("/balance"), ""));
-    let daemon = place.start();
+    let setup = Setup::new(&source(&gateway.url("/balance"), ""));
+    let daemon = setup.start();
     daemon.metrics_with(&format!("{POLLS} 1")).await;
-    place.configure(&source(&gateway.url("/balance/"), ""));
+    setup.configure(&source(&gateway.url("/balance/"), ""));
     assert_eq!(daemon.ask(Method::POST, "/-/reload", &[]).await.status, 200);
     let deadline = std::time::Instant::now() + crate::support::PATIENCE;
     while gateway.requests().len() < 2 {

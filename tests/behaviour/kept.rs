@@ -1,4 +1,4 @@
-//! A daemon with a storage, what its file holds, and a gateway that notes when it is asked.
+//! A daemon with a storage, the content of its file, and a gateway that records requests.
 
 use crate::support::{Configured, Daemon, binary, lines_with, text};
 use balance_exporter::config::Config;
@@ -19,11 +19,11 @@ use tokio::time::Instant;
 pub(crate) const UP: &str = "balance_exporter_storage_up";
 pub(crate) const DAMAGED_FILES: &str = "balance_exporter_storage_damaged_files";
 
-/// A gateway for many sources, told apart by a query, that notes when each is polled and has another balance each time.
+/// A gateway for many sources, each with its own query. It records when each is polled, and its balance differs each time.
 #[derive(Clone, Default)]
-pub(crate) struct Noting(pub(crate) Arc<Mutex<BTreeMap<String, Vec<Instant>>>>);
+pub(crate) struct RecordingGateway(pub(crate) Arc<Mutex<BTreeMap<String, Vec<Instant>>>>);
 
-impl Noting {
+impl RecordingGateway {
     pub(crate) async fn start(&self) -> StandIn {
         let Self(polls) = self.clone();
         let answer = move |asked: &ReceivedRequest| {
@@ -52,13 +52,13 @@ pub(crate) fn source(name: &str, stand_in: &StandIn, more: &str) -> String {
     format!("  - {{name: {name}, provider: {{mysmpp: {{url: \"{url}\", token: token of a test}}}}{more}}}\n")
 }
 
-/// A configuration with a directory for the storage, which does not exist yet.
-pub(crate) struct Place {
+/// A configuration, and a storage directory that does not exist yet.
+pub(crate) struct Setup {
     pub(crate) configured: Configured,
     pub(crate) directory: PathBuf,
 }
 
-impl Place {
+impl Setup {
     pub(crate) fn new(sources: &str) -> Self {
         let configured = Configured::new(&format!("sources:\n{sources}"));
         let directory = configured.directory.path().join("state");
@@ -87,18 +87,18 @@ impl Place {
         self.directory.join(format!("{DAMAGED}{number}"))
     }
 
-    /// What the file holds, read from a copy, because opening it would repair it.
+    /// The states in the file. They are read from a copy, because opening a file repairs it.
     pub(crate) fn committed(&self) -> Vec<SourceState> {
         let copy = tempfile::tempdir().expect("a directory");
         std::fs::copy(self.file(), copy.path().join(FILE_NAME)).expect("a copy");
-        let (storage, mut kept) = Storage::open(copy.path(), Arc::new(Moment::now)).expect("nobody else is there");
+        let (storage, mut saved) = Storage::open(copy.path(), Arc::new(Moment::now)).expect("not in use");
         assert!(storage.health().is_up());
         let config = Config::load(&self.configured.file, &[]).expect("a good file");
         let sources = assemble(config, &mut Clients::default()).expect("good sources").sources;
-        sources.iter().filter_map(|source| kept.take(&source.about, Moment::now())).collect()
+        sources.iter().filter_map(|source| saved.take(&source.about, Moment::now())).collect()
     }
 
-    /// Waits until the file holds as many polls of each source as this.
+    /// Waits until the file holds this many polls of each source.
     pub(crate) async fn committed_polls(&self, polls: u64) {
         let deadline = Instant::now() + crate::support::PATIENCE;
         while !(self.file().exists() && self.committed().iter().all(|state| state.polls >= polls)) {
@@ -108,7 +108,7 @@ impl Place {
     }
 }
 
-/// A page of these states and no others, by source.
+/// The metrics of these states, by source.
 pub(crate) fn page_of(states: Vec<SourceState>) -> BTreeMap<String, Vec<String>> {
     let exposition = Arc::new(Exposition::new(SystemTime::now()).expect("metrics"));
     let store = Store::new(exposition.clone());
@@ -136,7 +136,7 @@ pub(crate) fn polls(lines: &[String]) -> f64 {
     value(&lines.join("\n"), "balance_polls_total").expect("a count")
 }
 
-/// Random numbers that are the same in each run.
+/// A fixed sequence of pseudo-random numbers.
 pub(crate) struct Random(u64);
 
 impl Random {

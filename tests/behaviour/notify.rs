@@ -1,4 +1,4 @@
-//! What the service manager is told, and what it hands over.
+//! The service manager: notifications to it, and sockets from it.
 
 use crate::support::{Configured, Daemon, PATIENCE, binary, text};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
@@ -24,15 +24,15 @@ impl Manager {
         Self { directory, socket }
     }
 
-    /// The binary, told of this manager.
+    /// The binary, as a service of this manager.
     fn command(&self) -> Command {
         let mut command = binary();
         command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
         command
     }
 
-    /// What was said, or nothing within this time.
-    fn hear(&self, within: Duration) -> Option<String> {
+    /// The next message; none within this time.
+    fn receive(&self, within: Duration) -> Option<String> {
         self.socket.set_read_timeout(Some(within)).expect("a timeout");
         let mut buffer = [0; 4096];
         match self.socket.recv(&mut buffer) {
@@ -44,21 +44,21 @@ impl Manager {
         }
     }
 
-    /// Everything that is said until this is.
-    fn hear_until(&self, wanted: &str) -> Vec<String> {
-        let mut heard = Vec::new();
-        while heard.last().is_none_or(|last| last != wanted) {
-            match self.hear(PATIENCE) {
-                Some(said) => heard.push(said),
-                None => panic!("never said {wanted:?}, only {heard:?}"),
+    /// All messages up to this one.
+    fn receive_until(&self, wanted: &str) -> Vec<String> {
+        let mut received = Vec::new();
+        while received.last().is_none_or(|last| last != wanted) {
+            match self.receive(PATIENCE) {
+                Some(message) => received.push(message),
+                None => panic!("never sent {wanted:?}, only {received:?}"),
             }
         }
-        heard
+        received
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_service_manager_hears_of_the_start_of_changes_and_of_the_end() {
+async fn the_service_manager_is_notified_of_start_changes_and_shutdown() {
     let gateway = Gateway::with_token("secret token");
     gateway.set(Account { money: "1".to_owned(), currency: "RUB".to_owned(), ..Account::default() });
     let sms = StandIn::start(gateway).await.expect("a port");
@@ -68,21 +68,21 @@ async fn the_service_manager_hears_of_the_start_of_changes_and_of_the_end() {
     ));
     let manager = Manager::new();
     let daemon = Daemon::start_with(configured.path(), &[], &mut manager.command());
-    let mut heard = manager.hear_until("STATUS=1 source, none failing");
+    let mut received = manager.receive_until("STATUS=1 source, none failing");
     sms.then((0..50).map(|_| Behaviour::Reply(Reply::new(503, ""))));
-    heard.extend(manager.hear_until("STATUS=1 source, 1 failing: sms (server)"));
+    received.extend(manager.receive_until("STATUS=1 source, 1 failing: sms (server)"));
     daemon.signal(Signal::TERM);
-    heard.extend(manager.hear_until("STOPPING=1"));
+    received.extend(manager.receive_until("STOPPING=1"));
     assert_eq!(daemon.wait().0.code(), Some(0));
 
     // The first poll may end before the first summary.
-    heard.retain(|said| said != "STATUS=1 source, none failing, 1 not polled yet");
+    received.retain(|message| message != "STATUS=1 source, none failing, 1 not polled yet");
     let expected = ["READY=1", "STATUS=1 source, none failing", "STATUS=1 source, 1 failing: sms (server)", "STOPPING=1"];
-    assert_eq!(heard, expected, "a summary is told only when it changes, and without a watchdog there are no pings");
+    assert_eq!(received, expected, "a summary is sent only when it changes, and without a watchdog there are no signs of life");
 }
 
 #[test]
-fn nothing_is_ready_with_a_bad_configuration_or_a_busy_port() {
+fn readiness_is_not_reported_with_a_bad_configuration_or_a_busy_port() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let good = Configured::new("sources: []\n");
@@ -90,7 +90,7 @@ fn nothing_is_ready_with_a_bad_configuration_or_a_busy_port() {
         let manager = Manager::new();
         let output = manager.command().args(["--config.file", file, "--web.listen-address", &address]).output();
         assert_eq!(output.expect("the binary runs").status.code(), Some(code));
-        assert_eq!(manager.hear(Duration::from_millis(1)), None);
+        assert_eq!(manager.receive(Duration::from_millis(1)), None);
     }
 }
 
@@ -101,21 +101,21 @@ fn a_hang_silences_the_watchdog_until_it_ends() {
     let mut command = manager.command();
     command.env("WATCHDOG_USEC", (2 * PERIOD).as_micros().to_string());
     let daemon = Daemon::start_with(Configured::new("sources: []\n").path(), &[], &mut command);
-    manager.hear_until("WATCHDOG=1");
+    manager.receive_until("WATCHDOG=1");
     daemon.signal(Signal::STOP);
     let deadline = Instant::now() + PATIENCE;
-    while manager.hear(10 * PERIOD).is_some() {
-        assert!(Instant::now() < deadline, "it goes on though it is stopped");
+    while manager.receive(10 * PERIOD).is_some() {
+        assert!(Instant::now() < deadline, "the watchdog is fed though the process is stopped");
     }
     daemon.signal(Signal::CONT);
-    manager.hear_until("WATCHDOG=1");
+    manager.receive_until("WATCHDOG=1");
     daemon.signal(Signal::TERM);
-    manager.hear_until("STOPPING=1");
+    manager.receive_until("STOPPING=1");
     assert_eq!(daemon.wait().0.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_service_manager_that_reads_nothing_holds_up_nobody() {
+async fn a_service_manager_that_reads_nothing_delays_nothing() {
     let manager = Manager::new();
     let other = UnixDatagram::unbound().expect("a socket");
     other.connect(manager.directory.path().join("notify")).expect("the manager is there");
@@ -132,14 +132,14 @@ async fn a_service_manager_that_reads_nothing_holds_up_nobody() {
     daemon.metrics_with("balance_polls_total{provider=\"mysmpp\",source=\"sms\"} 2").await;
     assert_eq!(daemon.ask(reqwest::Method::POST, "/-/reload", &[]).await.status, 200);
 
-    // It reads again, and is told in order what still matters.
-    let mut heard = Vec::new();
-    while !["RELOADING", "READY", "STATUS", "WATCHDOG"].iter().all(|kind| heard.contains(&(*kind).to_owned())) {
-        let said = manager.hear(PATIENCE).expect("something is said");
-        heard.push(said.split('=').next().expect("a kind").to_owned());
+    // It reads again, and receives in order what is still current.
+    let mut received = Vec::new();
+    while !["RELOADING", "READY", "STATUS", "WATCHDOG"].iter().all(|kind| received.contains(&(*kind).to_owned())) {
+        let message = manager.receive(PATIENCE).expect("a message");
+        received.push(message.split('=').next().expect("a kind").to_owned());
     }
-    let first = |kind: &str| heard.iter().position(|heard| heard == kind);
-    assert!(first("RELOADING") < first("READY"), "{heard:?}");
+    let first = |kind: &str| received.iter().position(|received| received == kind);
+    assert!(first("RELOADING") < first("READY"), "{received:?}");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().0.code(), Some(0));
 }
@@ -183,14 +183,15 @@ fn without_a_good_socket_of_systemd_it_ends_with_1() {
         "balance-exporter: --web.systemd-socket: there is no socket from systemd; start the program through a socket unit, or drop the option\n"
     );
     let datagram = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let told = failure(&mut with_socket(datagram.into()));
+    let message = failure(&mut with_socket(datagram.into()));
     assert!(
-        told.contains("socket 0 of systemd cannot be used: ") && told.ends_with("; use ListenStream=HOST:PORT and Accept=no\n")
+        message.contains("socket 0 of systemd cannot be used: ")
+            && message.ends_with("; use ListenStream=HOST:PORT and Accept=no\n")
     );
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let connected = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
-    let told = failure(&mut with_socket(connected.into()));
-    assert!(told.contains("socket 0 of systemd cannot be used: it does not listen; "), "{told}");
+    let message = failure(&mut with_socket(connected.into()));
+    assert!(message.contains("socket 0 of systemd cannot be used: it does not listen; "), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -1,4 +1,4 @@
-//! Reload by signal and over HTTP: whole or not at all, and unnoticed by what stays the same.
+//! Reloads by signal and over HTTP are atomic and do not disturb unchanged sources.
 
 use crate::support::{Configured, Daemon, binary, lines_with};
 use balance_exporter::standin::mysmpp::{Account, Gateway};
@@ -36,7 +36,7 @@ fn value<'a>(metrics: &'a str, series: &str) -> &'a str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn both_ways_put_a_new_configuration_in_force() {
+async fn a_signal_and_a_request_both_reload_the_configuration() {
     let (_, stand_in) = gateway("token of a test").await;
     let configured = Configured::new(&format!("sources:\n{}", source("a", &stand_in, "") + &source("b", &stand_in, "")));
     let mut daemon = Daemon::start_with(configured.path(), &LIFECYCLE, &mut binary());
@@ -46,11 +46,11 @@ async fn both_ways_put_a_new_configuration_in_force() {
         .expect("a file");
     assert_eq!(reload(&daemon).await, (200, "reloaded\n".to_owned()));
     let metrics = daemon.metrics().await;
-    assert_eq!(sources(&metrics), ["b", "c"].map(str::to_owned).into(), "the removed one has gone at once");
+    assert_eq!(sources(&metrics), ["b", "c"].map(str::to_owned).into(), "the removed source disappears at once");
     assert_eq!(
         value(&metrics, "balance_polls_total{provider=\"mysmpp\",source=\"b\"}"),
         "1",
-        "the unchanged one keeps its count"
+        "the unchanged source keeps its count"
     );
     daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"c\"} 1").await;
 
@@ -61,13 +61,13 @@ async fn both_ways_put_a_new_configuration_in_force() {
     let metrics = daemon.metrics().await;
     assert_eq!(sources(&metrics), ["c"].map(str::to_owned).into());
     let threshold = "balance_low_amount{provider=\"mysmpp\",source=\"c\",account=\"\",currency=\"RUB\",severity=\"warning\"}";
-    assert_eq!(value(&metrics, threshold), "9", "a changed threshold does not cost the readings");
+    assert_eq!(value(&metrics, threshold), "9", "a source with a changed threshold keeps its readings");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().0.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_bad_file_changes_nothing_and_says_so() {
+async fn a_bad_file_changes_nothing_and_is_reported() {
     let (_, stand_in) = gateway("token of a test").await;
     let good = format!("sources:\n{}", source("a", &stand_in, ""));
     let configured = Configured::new(&good);
@@ -78,11 +78,11 @@ async fn a_bad_file_changes_nothing_and_says_so() {
 
     std::fs::write(&configured.file, format!("{good}  - {{name: b, provider: {{mysmpp: {{token: {{env: NOT_SET}}}}}}}}\n"))
         .expect("a file");
-    let told = format!(
+    let message = format!(
         "{}: sources[1].provider.mysmpp.token: the environment variable NOT_SET is not set; set it for this process\n",
         configured.path()
     );
-    assert_eq!(reload(&daemon).await, (500, told));
+    assert_eq!(reload(&daemon).await, (500, message));
     daemon.wait_for_log(&["ERROR configuration not reloaded; the old one stays", "NOT_SET"]);
     let after = daemon.metrics().await;
     assert_eq!(value(&after, "balance_exporter_config_last_reload_successful"), "0");
@@ -98,9 +98,9 @@ async fn a_bad_file_changes_nothing_and_says_so() {
 
     std::fs::write(&configured.file, good).expect("a file");
     assert_eq!(reload(&daemon).await.0, 200);
-    let mended = daemon.metrics().await;
-    assert_eq!(value(&mended, "balance_exporter_config_last_reload_successful"), "1");
-    assert_ne!(value(&mended, timestamp), value(&before, timestamp));
+    let fixed = daemon.metrics().await;
+    assert_eq!(value(&fixed, "balance_exporter_config_last_reload_successful"), "1");
+    assert_ne!(value(&fixed, timestamp), value(&before, timestamp));
     assert_eq!(stand_in.requests().len(), 1);
 }
 
@@ -122,21 +122,21 @@ async fn a_secret_in_a_file_is_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn without_permission_nothing_is_reloaded() {
+async fn without_the_option_a_request_to_reload_is_forbidden() {
     let daemon = Daemon::start(&Configured::new("sources: []\n"));
-    let (status, told) = reload(&daemon).await;
-    assert_eq!((status, told.contains("--web.enable-lifecycle")), (403, true));
+    let (status, message) = reload(&daemon).await;
+    assert_eq!((status, message.contains("--web.enable-lifecycle")), (403, true));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_was_logged_of_a_source_is_not_logged_again_after_a_reload() {
+async fn a_reload_repeats_no_log_lines_about_a_source() {
     let (_, stand_in) = gateway("token of a test").await;
     let file = |more: &str| format!("sources:\n{}", source("a", &stand_in, &format!("{more}, low: {{sms: {{critical: 1}}}}")));
     let configured = Configured::new(&file(""));
     let daemon = Daemon::start_with(configured.path(), &["--web.enable-lifecycle", "--log.level", "debug"], &mut binary());
     let polls = |count: u32| format!("balance_polls_total{{provider=\"mysmpp\",source=\"a\"}} {count}");
     daemon.metrics_with(&polls(1)).await;
-    // Each change has the source polled again: in good times, in an outage, at its end and after it.
+    // Each change makes the daemon poll the source again: before an outage, during it, at its end and after it.
     let changes = [", interval: 6m", ", max_age: 2h", ", interval: 7m", ", timeout: 9s", ", interval: 8m", ", interval: 9m"];
     for (polled, more) in (1..).zip(changes) {
         match polled {
@@ -150,8 +150,8 @@ async fn what_was_logged_of_a_source_is_not_logged_again_after_a_reload() {
     }
     daemon.signal(Signal::TERM);
     let log = daemon.wait().1;
-    let told = log.iter().filter_map(|line| line.split_once("source=").map(|(before, _)| before));
-    let told: Vec<&str> = told.filter_map(|before| before.split_once("Z ").map(|(_, told)| told.trim())).collect();
+    let before = log.iter().filter_map(|line| line.split_once("source=").map(|(before, _)| before));
+    let logged: Vec<&str> = before.filter_map(|before| before.split_once("Z ").map(|(_, line)| line.trim())).collect();
     let expected = [
         "INFO first poll succeeded",
         "WARN a threshold applies to nothing in the answer; is it misspelt?",
@@ -162,18 +162,18 @@ async fn what_was_logged_of_a_source_is_not_logged_again_after_a_reload() {
         "INFO polls succeed again",
         "DEBUG poll succeeded",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(logged, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_reloads_leave_no_gap_and_no_trace() {
+async fn a_thousand_reloads_cause_no_gap_and_no_leak() {
     let (_, steady) = gateway("token of a test").await;
     let (_, changing) = gateway("token of a test").await;
     let hanging = StandIn::start(|_: &_| Reply::new(200, "")).await.expect("a port");
     hanging.always(Behaviour::Hang);
     let file = |n: usize| {
         let steady = source("steady", &steady, ", interval: 1s") + &source("hanging", &hanging, ", timeout: 4m");
-        // Another interval each time, and now and then no such source at all.
+        // Its interval changes each time, and every tenth time the source is missing.
         let changing =
             if n % 10 == 9 { String::new() } else { source("changing", &changing, &format!(", interval: {}s", 10 + n % 7)) };
         format!("sources:\n{steady}{changing}")
@@ -201,5 +201,5 @@ async fn a_thousand_reloads_leave_no_gap_and_no_trace() {
     // A poll may be under way, with its connection and its look-up.
     assert!(descriptors(&last) <= descriptors(&first) + 8, "{} descriptors, {} before", descriptors(&last), descriptors(&first));
     assert!(threads(&last) <= threads(&first) + 4, "{} threads, {} before", threads(&last), threads(&first));
-    assert_eq!(hanging.requests().len(), 1, "the hanging poll of an unchanged source goes on");
+    assert_eq!(hanging.requests().len(), 1, "the hanging poll of an unchanged source continues");
 }

@@ -1,4 +1,4 @@
-//! From one process to the next, under a clock that jumps from one event to the next, and a wall clock that somebody sets.
+//! State across processes, on a simulated clock that jumps from event to event, and with a wall clock that is set.
 
 use crate::simulated::{BEGINNING, Polled, Times, Wall, World, failed, good, source};
 use balance_exporter::domain::{Failure, Reason, RetryAfter};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-/// A source that outlives processes.
+/// A source whose state outlives processes.
 struct Lasting {
     directory: TempDir,
     wall: Wall,
@@ -26,8 +26,8 @@ impl Lasting {
         Self { directory: tempfile::tempdir().expect("a directory"), wall: Wall::new(), times: Times::new(), interval }
     }
 
-    /// Begins a process in which every poll ends so.
-    async fn begin(&self, ends: impl Fn() -> Polled + Send + Sync + 'static) -> World {
+    /// Starts a process in which every poll ends in this way.
+    async fn start(&self, ends: impl Fn() -> Polled + Send + Sync + 'static) -> World {
         World::resumed(vec![self.source("a", ends)], &self.wall, self.directory.path()).await
     }
 
@@ -40,7 +40,7 @@ impl Lasting {
     }
 }
 
-/// A disk that takes ten seconds.
+/// Persisting takes ten seconds.
 struct SlowDisk;
 
 impl Observer for SlowDisk {
@@ -54,7 +54,7 @@ impl Observer for SlowDisk {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_asked_before_it_is_noted_and_then_not_all_at_once() {
+async fn the_first_requests_wait_until_they_are_announced_on_disk_and_stay_spread() {
     let lasting = Lasting::new(60);
     let sources = (0..100).map(|n| lasting.source(&format!("s{n}"), good));
     let mut scheduler = Scheduler::new(Arc::new(Store::new(Arc::new(SlowDisk))), Arc::new(Moment::now));
@@ -74,10 +74,10 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_grid_goes_on_however_often_the_process_ends() {
+async fn restarts_do_not_move_the_grid() {
     let lasting = Lasting::new(300);
     for stopped in [1, 5, 60, 0, 20, 10, 0] {
-        let world = lasting.begin(good).await;
+        let world = lasting.start(good).await;
         sleep(seconds(130)).await;
         world.end().await;
         sleep(seconds(stopped)).await;
@@ -86,7 +86,7 @@ async fn the_grid_goes_on_however_often_the_process_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_overdue_is_polled_soon_and_spread() {
+async fn overdue_sources_are_polled_soon_and_spread() {
     let lasting = Lasting::new(3600);
     let sources = || (0..200).map(|n| lasting.source(&format!("s{n}"), good)).collect::<Vec<_>>();
     let world = World::resumed(sources(), &lasting.wall, lasting.directory.path()).await;
@@ -101,13 +101,13 @@ async fn what_is_overdue_is_polled_soon_and_spread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn max_age_goes_on_while_the_process_is_stopped() {
+async fn readings_age_while_the_process_is_stopped() {
     let lasting = Lasting::new(600);
-    lasting.begin(good).await.end_after(seconds(1)).await;
+    lasting.start(good).await.end_after(seconds(1)).await;
     // Fails from 600 on, so that the readings expire at 2400.
-    lasting.begin(|| failed(Reason::Timeout)).await.end_after(seconds(700)).await;
+    lasting.start(|| failed(Reason::Timeout)).await.end_after(seconds(700)).await;
     sleep(seconds(1000)).await;
-    let world = lasting.begin(|| failed(Reason::Timeout)).await;
+    let world = lasting.start(|| failed(Reason::Timeout)).await;
     assert!(shown(&world));
     sleep(seconds(695)).await;
     assert!(shown(&world), "2396");
@@ -115,8 +115,8 @@ async fn max_age_goes_on_while_the_process_is_stopped() {
     assert!(!shown(&world), "2406");
     world.end().await;
 
-    let world = lasting.begin(|| failed(Reason::Timeout)).await;
-    assert!(!shown(&world), "what has gone does not come back");
+    let world = lasting.start(|| failed(Reason::Timeout)).await;
+    assert!(!shown(&world), "expired readings do not return");
     assert!(
         world
             .metrics()
@@ -128,30 +128,30 @@ async fn max_age_goes_on_while_the_process_is_stopped() {
 async fn a_restart_keeps_the_due_time_and_resets_the_backoff() {
     let lasting = Lasting::new(60);
     // Polls at 0, 60, 180 and 420; the next would be at 900.
-    lasting.begin(|| failed(Reason::Auth)).await.end_after(seconds(430)).await;
-    let world = lasting.begin(|| failed(Reason::Auth)).await;
+    lasting.start(|| failed(Reason::Auth)).await.end_after(seconds(430)).await;
+    let world = lasting.start(|| failed(Reason::Auth)).await;
     sleep(seconds(660)).await;
     assert_eq!(lasting.times.seconds(), [0, 60, 180, 420, 900, 960, 1080]);
     assert_eq!(world.state("a").failures, 7);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_to_be_left_alone_outlives_the_process() {
+async fn retry_after_outlives_the_process() {
     let lasting = Lasting::new(300);
     let limited = || {
         let retry_after = Some(RetryAfter::Delay(seconds(1800)));
         Err(Failure { retry_after, ..Failure::new(Reason::RateLimited, "") })
     };
     for _ in 0..5 {
-        lasting.begin(limited).await.end_after(seconds(100)).await;
+        lasting.start(limited).await.end_after(seconds(100)).await;
     }
-    let _world = lasting.begin(good).await;
+    let _world = lasting.start(good).await;
     sleep(seconds(1610)).await;
     assert_eq!(lasting.times.seconds(), [0, 1800, 2100]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_was_cut_off_counts_as_a_try() {
+async fn a_poll_that_was_cut_off_counts_as_an_attempt() {
     let lasting = Lasting::new(300);
     for _ in 0..3 {
         let noted = lasting.times.clone();
@@ -165,18 +165,18 @@ async fn a_poll_that_was_cut_off_counts_as_a_try() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shorter_interval_is_not_kept_waiting_by_the_longer_one() {
+async fn a_shorter_interval_does_not_wait_for_the_longer_one() {
     let mut lasting = Lasting::new(3600);
-    lasting.begin(good).await.end_after(seconds(1)).await;
+    lasting.start(good).await.end_after(seconds(1)).await;
     lasting.interval = 60;
-    let _world = lasting.begin(good).await;
+    let _world = lasting.start(good).await;
     sleep(seconds(130)).await;
     assert_eq!(lasting.times.seconds(), [0, 61, 121]);
 }
 
-/// What a reload has put into force does not wait for a poll to be stored.
+/// Settings of a reload are persisted before the next poll ends.
 #[tokio::test(start_paused = true)]
-async fn a_process_that_ends_after_a_reload_goes_on_from_the_reload() {
+async fn a_restart_after_a_reload_continues_from_the_reload() {
     let mut lasting = Lasting::new(3600);
     let sources = |lasting: &Lasting| (0..200).map(|n| lasting.source(&format!("s{n}"), good)).collect::<Vec<_>>();
     let mut world = World::resumed(sources(&lasting), &lasting.wall, lasting.directory.path()).await;
@@ -193,32 +193,32 @@ async fn a_process_that_ends_after_a_reload_goes_on_from_the_reload() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shorter_interval_is_not_kept_waiting_by_an_old_refusal() {
+async fn a_shorter_interval_waits_an_hour_at_most_for_an_old_refusal() {
     let mut lasting = Lasting::new(30 * 24 * 3600);
-    lasting.begin(|| failed(Reason::Auth)).await.end_after(seconds(1)).await;
+    lasting.start(|| failed(Reason::Auth)).await.end_after(seconds(1)).await;
     lasting.interval = 60;
-    let _world = lasting.begin(good).await;
+    let _world = lasting.start(good).await;
     sleep(seconds(3700)).await;
-    assert_eq!(lasting.times.seconds()[..3], [0, 3601, 3661], "an hour is the longest that a refusal puts a minute off");
+    assert_eq!(lasting.times.seconds()[..3], [0, 3601, 3661], "the longest backoff for an interval of a minute is an hour");
 }
 
-/// With a clock that was put back, a wait that began anew with each process would never end.
+/// If each process restarted the wait after a clock was set back, it would never end.
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_was_put_back_does_not_hold_up_a_process_that_ends_often() {
+async fn a_clock_that_was_set_back_does_not_delay_polls_across_many_restarts() {
     let lasting = Lasting::new(300);
-    lasting.begin(good).await.end_after(seconds(1)).await;
+    lasting.start(good).await.end_after(seconds(1)).await;
     lasting.wall.jump(-86_400);
     for _ in 0..10 {
-        lasting.begin(good).await.end_after(seconds(40)).await;
+        lasting.start(good).await.end_after(seconds(40)).await;
     }
     assert_eq!(lasting.times.seconds(), [0, 301]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_schedule_does_not_follow_the_wall_clock_and_the_timestamps_do() {
+async fn timestamps_follow_the_wall_clock_and_the_schedule_does_not() {
     for jump in [-7200, 7200] {
         let lasting = Lasting::new(300);
-        let world = lasting.begin(good).await;
+        let world = lasting.start(good).await;
         sleep(seconds(10)).await;
         lasting.wall.jump(jump);
         sleep(seconds(600)).await;
@@ -230,39 +230,39 @@ async fn the_schedule_does_not_follow_the_wall_clock_and_the_timestamps_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_put_back_while_the_process_is_stopped_puts_no_poll_off() {
+async fn a_clock_that_is_set_back_while_the_process_is_stopped_delays_no_poll() {
     let lasting = Lasting::new(300);
-    lasting.begin(good).await.end_after(seconds(100)).await;
+    lasting.start(good).await.end_after(seconds(100)).await;
     lasting.wall.jump(-86_400);
-    let _world = lasting.begin(good).await;
+    let _world = lasting.start(good).await;
     sleep(seconds(310)).await;
     // What was left when it was saved, which was at the first poll.
     assert_eq!(lasting.times.seconds(), [0, 400]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_put_forward_while_the_process_is_stopped_makes_polls_due_once() {
+async fn a_clock_that_is_set_forward_while_the_process_is_stopped_makes_polls_due_once() {
     let lasting = Lasting::new(300);
-    lasting.begin(good).await.end_after(seconds(100)).await;
+    lasting.start(good).await.end_after(seconds(100)).await;
     lasting.wall.jump(86_400);
-    let _world = lasting.begin(good).await;
+    let _world = lasting.start(good).await;
     sleep(seconds(350)).await;
     assert_eq!(lasting.times.seconds(), [0, 100, 400]);
 }
 
-/// A machine without a clock of its own believes in another year until the network tells it.
+/// A machine without a battery-backed clock has the wrong year until it is set over the network.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_during_an_outage_does_not_change_how_long_readings_last() {
     for jump in [-1_000_000_000, 1_000_000_000] {
         let lasting = Lasting::new(600);
-        lasting.begin(good).await.end_after(seconds(1)).await;
-        let world = lasting.begin(|| failed(Reason::Connect)).await;
+        lasting.start(good).await.end_after(seconds(1)).await;
+        let world = lasting.start(|| failed(Reason::Connect)).await;
         sleep(seconds(620)).await;
         lasting.wall.jump(jump);
-        // Long enough for a poll that is noted at the new time.
+        // Long enough for a poll at the new time to be saved.
         sleep(seconds(200)).await;
         world.end().await;
-        let world = lasting.begin(|| failed(Reason::Connect)).await;
+        let world = lasting.start(|| failed(Reason::Connect)).await;
         assert!(shown(&world), "by {jump}");
         // From 600 on it fails; from 2400 on nothing is served.
         sleep(seconds(1570)).await;
@@ -272,9 +272,9 @@ async fn a_clock_that_is_set_during_an_outage_does_not_change_how_long_readings_
     }
 }
 
-/// What was paid for is not thrown away, but nobody waits long for it.
+/// Polls under way get some time, because their requests were sent already.
 #[tokio::test(start_paused = true)]
-async fn the_end_records_polls_that_end_in_time_cuts_off_the_others_and_begins_none() {
+async fn a_shutdown_records_polls_that_end_in_time_cuts_off_others_and_starts_none() {
     let lasting = Lasting::new(300);
     let sources = |times: &Times| {
         [("quick", 900), ("slow", 1100), ("hanging", 100_000), ("waiting", 0)].map(|(name, takes)| {
@@ -287,7 +287,7 @@ async fn the_end_records_polls_that_end_in_time_cuts_off_the_others_and_begins_n
     };
     let polls = |world: &World| ["quick", "slow", "hanging", "waiting"].map(|name| world.state(name).polls);
     let world = World::resumed(sources(&lasting.times).into(), &lasting.wall, lasting.directory.path()).await;
-    // Three have begun, and the turn of the fourth comes within the second that is left to them.
+    // Three have started. The fourth would become due within the grace period of a second.
     sleep(Duration::from_millis(50)).await;
     let store = world.store.clone();
     world.end_within(seconds(1)).await;
@@ -297,12 +297,12 @@ async fn the_end_records_polls_that_end_in_time_cuts_off_the_others_and_begins_n
 
     let world = World::resumed(sources(&lasting.times).into(), &lasting.wall, lasting.directory.path()).await;
     sleep(Duration::from_millis(50)).await;
-    assert_eq!((polls(&world), lasting.times.seconds().len()), ([1, 0, 0, 1], 4), "whose turn had not come has it now");
+    assert_eq!((polls(&world), lasting.times.seconds().len()), ([1, 0, 0, 1], 4), "the poll that had not started is due now");
     sleep(seconds(100)).await;
-    assert_eq!(lasting.times.seconds()[4..], [60, 60], "and who was cut off has it a minute after the poll");
+    assert_eq!(lasting.times.seconds()[4..], [60, 60], "polls that were cut off are repeated a minute after they started");
 }
 
-/// Those that are not 0.
+/// The failure counters that are not 0.
 fn by_reason(world: &World) -> Vec<String> {
     let own = world.own_metrics();
     let lines = own.lines().filter_map(|line| line.strip_prefix("balance_exporter_poll_failures_total{reason="));
@@ -316,7 +316,7 @@ fn polled_sources(world: &World) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_are_counted_by_reason_over_sources_that_go_reloads_and_restarts() {
+async fn counts_of_failures_by_reason_survive_removals_reloads_and_restarts() {
     let lasting = Lasting::new(60);
     let failing = |name: &str, reason| lasting.source(name, move || failed(reason));
     let sources = || vec![failing("a", Reason::Timeout), failing("b", Reason::Dns), failing("c", Reason::Timeout)];
@@ -327,7 +327,7 @@ async fn failures_are_counted_by_reason_over_sources_that_go_reloads_and_restart
     assert_eq!(["a", "b", "c"].map(|name| world.state(name).failures), [2; 3]);
 
     world.apply(vec![failing("a", Reason::Timeout)]).await;
-    assert_eq!(by_reason(&world), ["\"dns\"} 2", "\"timeout\"} 4"], "who goes takes nothing with it");
+    assert_eq!(by_reason(&world), ["\"dns\"} 2", "\"timeout\"} 4"], "removing a source does not lower them");
     assert_eq!(polled_sources(&world), "balance_exporter_sources 1");
     sleep(seconds(60)).await;
     world.end().await;

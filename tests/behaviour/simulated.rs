@@ -1,4 +1,4 @@
-//! A scheduler with scripted sources, under a clock that jumps from one event to the next.
+//! A scheduler with scripted sources, on a simulated clock that jumps from event to event.
 
 use crate::support::text;
 use balance_exporter::domain::{About, Identity};
@@ -21,12 +21,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// What the wall clock shows when a test begins, in seconds since the epoch.
+/// The wall-clock time at the start of a test, in seconds since the epoch.
 pub(crate) const BEGINNING: u64 = 1_800_000_000;
 
 pub(crate) type Polled = Result<Answer, Failure>;
 
-/// A provider that does what the test says, given which poll it is.
+/// A provider that runs the script of a test with the number of the poll.
 struct Scripted<F>(F, Mutex<u32>);
 
 impl<F: Fn(u32) -> BoxFuture<'static, Polled> + Send + Sync> Provider for Scripted<F> {
@@ -37,7 +37,7 @@ impl<F: Fn(u32) -> BoxFuture<'static, Polled> + Send + Sync> Provider for Script
     }
 }
 
-/// The scripted provider calls nobody.
+/// Scripted providers send no request.
 struct NoNetwork;
 
 impl Http for NoNetwork {
@@ -72,7 +72,7 @@ pub(crate) fn recipe(token: &str) -> Recipe {
     Recipe { secrets, url: None, network: Network::default(), timeout: Duration::from_secs(10) }
 }
 
-/// A wall clock that goes with the simulated one, until somebody sets it.
+/// A wall clock that follows the simulated clock, plus an offset that a test sets.
 #[derive(Clone)]
 pub(crate) struct Wall {
     began: Instant,
@@ -84,7 +84,7 @@ impl Wall {
         Self { began: Instant::now(), offset: Arc::default() }
     }
 
-    /// Sets it forward by these seconds, or back.
+    /// Sets it forward by this many seconds; back if negative.
     pub(crate) fn jump(&self, seconds: i64) {
         self.offset.fetch_add(seconds, Ordering::Relaxed);
     }
@@ -98,7 +98,7 @@ impl Wall {
     }
 }
 
-/// A run of the program's inner part.
+/// A process without server: scheduler, store, exposition and possibly a storage.
 pub(crate) struct World {
     pub(crate) store: Arc<Store>,
     pub(crate) scheduler: Scheduler,
@@ -107,12 +107,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// One that begins with nothing.
+    /// Starts without saved state.
     pub(crate) async fn of(sources: Vec<Ready>) -> Self {
         Self::run(sources, &Wall::new(), None).await
     }
 
-    /// One that begins with what the one before has left in the directory.
+    /// Starts with the state that the previous process has saved in the directory.
     pub(crate) async fn resumed(sources: Vec<Ready>, wall: &Wall, directory: &Path) -> Self {
         Self::run(sources, wall, Some(directory)).await
     }
@@ -120,15 +120,15 @@ impl World {
     async fn run(sources: Vec<Ready>, wall: &Wall, directory: Option<&Path>) -> Self {
         let clock = wall.clock();
         let exposition = Arc::new(Exposition::new(clock().wall).expect("metrics"));
-        let opened = directory.map(|directory| Storage::open(directory, clock.clone()).expect("nobody else is there"));
-        let (storage, kept) = opened.unzip();
+        let opened = directory.map(|directory| Storage::open(directory, clock.clone()).expect("not in use"));
+        let (storage, saved) = opened.unzip();
         let mut observers: Vec<Arc<dyn Observer>> = vec![exposition.clone()];
         observers.extend(storage.clone().map(|storage| -> Arc<dyn Observer> { storage }));
         let store = Arc::new(Store::new(Arc::new(observers)));
         let mut scheduler = Scheduler::new(store.clone(), clock);
-        let mut kept = kept.unwrap_or_default();
-        store.restore_failures(kept.failures());
-        standing_still(scheduler.resume(sources, |about, now| kept.take(about, now))).await;
+        let mut saved = saved.unwrap_or_default();
+        store.restore_failures(saved.failures());
+        standing_still(scheduler.resume(sources, |about, now| saved.take(about, now))).await;
         Self { store, scheduler, exposition, storage }
     }
 
@@ -137,12 +137,12 @@ impl World {
         standing_still(self.scheduler.apply(sources)).await;
     }
 
-    /// Ends it in order, with everything written. A poll under way is cut off.
+    /// Shuts down gracefully, but cuts off polls under way.
     pub(crate) async fn end(self) {
         self.end_within(Duration::ZERO).await;
     }
 
-    /// The same, with some time for polls under way.
+    /// Shuts down gracefully.
     pub(crate) async fn end_within(mut self, grace: Duration) {
         self.scheduler.stop(grace).await;
         let storage = self.storage.expect("a storage");
@@ -169,10 +169,10 @@ impl World {
     }
 }
 
-/// Waits for what a thread outside of the simulation does, without the clock jumping to the next event meanwhile.
+/// Waits for a thread outside the simulation, without letting the clock jump meanwhile.
 pub(crate) async fn standing_still<T>(waiting: impl Future<Output = T>) -> T {
     let (release, held) = std::sync::mpsc::channel::<()>();
-    // The clock jumps only where no blocking task runs.
+    // The clock does not jump while a blocking task runs.
     let holding = tokio::task::spawn_blocking(move || held.recv());
     let done = waiting.await;
     drop(release);
@@ -180,7 +180,7 @@ pub(crate) async fn standing_still<T>(waiting: impl Future<Output = T>) -> T {
     done
 }
 
-/// Collects when something happened, counted from the beginning.
+/// Records times, relative to the start of the test.
 #[derive(Clone)]
 pub(crate) struct Times(Arc<Mutex<Vec<Duration>>>, Instant);
 
@@ -193,13 +193,13 @@ impl Times {
         self.0.lock().expect("no panic").push(self.1.elapsed());
     }
 
-    /// Whole seconds; the timer's own millisecond of lateness falls away.
+    /// In whole seconds, which hides that the timer is up to a millisecond late.
     pub(crate) fn seconds(&self) -> Vec<u64> {
         self.0.lock().expect("no panic").iter().map(Duration::as_secs).collect()
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what a script ends with")]
+#[expect(clippy::unnecessary_wraps, reason = "the result of a script")]
 pub(crate) fn good() -> Polled {
     Ok(Answer::new(vec![amount(1.0)]))
 }

@@ -1,4 +1,4 @@
-//! The scheduler over days, under a clock that jumps from one event to the next.
+//! The scheduler over days, on a simulated clock that jumps from event to event.
 
 use crate::simulated::{BEGINNING, Times, World, amount, failed, good, source};
 use balance_exporter::domain::{Answer, Failure, Figure, Label, Low, Reading, Reason, RetryAfter};
@@ -24,7 +24,7 @@ async fn a_week_does_not_drift() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_is_followed_by_one_poll_and_then_the_old_pace() {
+async fn after_a_suspend_there_is_one_poll_and_then_the_old_grid() {
     let times = Times::new();
     let noted = times.clone();
     let script = move |_| {
@@ -90,7 +90,7 @@ async fn ten_thousand_first_polls_begin_within_a_minute_and_evenly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_polls_are_faster_only_where_the_shortest_interval_or_a_minute_would_pass() {
+async fn first_polls_are_faster_only_if_they_would_exceed_the_shortest_interval_or_a_minute() {
     assert_eq!(first_polls([(3000, 3600)]).await, [50; 60]);
     assert_eq!(first_polls([(500, 10)]).await, [50; 10]);
     assert!((52..=60).contains(&first_polls([(3200, 3600)]).await.len()));
@@ -98,7 +98,7 @@ async fn first_polls_are_faster_only_where_the_shortest_interval_or_a_minute_wou
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_source_delays_nobody() {
+async fn a_hanging_source_delays_no_other() {
     let world = World::of(vec![
         source("hanging", 60, |_| std::future::pending().boxed()),
         source("healthy", 60, |_| std::future::ready(good()).boxed()),
@@ -110,7 +110,7 @@ async fn a_hanging_source_delays_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_longer_than_the_interval_is_not_overtaken() {
+async fn polls_of_a_source_never_overlap() {
     let at_once = Arc::new(Mutex::new((0_u32, 0_u32)));
     let counted = at_once.clone();
     let script = move |_| {
@@ -135,7 +135,7 @@ async fn a_poll_longer_than_the_interval_is_not_overtaken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_reason_is_tried_again_at_its_pace() {
+async fn each_reason_has_its_backoff() {
     for reason in Reason::ALL {
         let times = Times::new();
         let noted = times.clone();
@@ -176,22 +176,22 @@ async fn retry_after_is_honoured_in_both_forms_up_to_an_hour() {
         (RetryAfter::At(wall - Duration::from_secs(250)), 60),
         (RetryAfter::Delay(Duration::from_secs(86_400)), 3600),
     ];
-    for (wish, second) in cases {
+    for (retry_after, second) in cases {
         let times = Times::new();
         let noted = times.clone();
         let script = move |_| {
             noted.note();
-            let failure = Failure { retry_after: Some(wish), ..Failure::new(Reason::RateLimited, "") };
+            let failure = Failure { retry_after: Some(retry_after), ..Failure::new(Reason::RateLimited, "") };
             std::future::ready(Err(failure)).boxed()
         };
         let _world = World::of(vec![source("a", 300, script)]).await;
         sleep(Duration::from_secs(4000)).await;
-        assert_eq!(times.seconds()[..2], [0, second], "{wish:?}");
+        assert_eq!(times.seconds()[..2], [0, second], "{retry_after:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_a_failed_poll_and_the_schedule_goes_on() {
+async fn a_panic_is_a_failed_poll_and_polls_continue() {
     let script = |n: u32| async move { if n.is_multiple_of(2) { panic!("scripted") } else { good() } }.boxed();
     let world = World::of(vec![source("a", 60, script)]).await;
     sleep(Duration::from_secs(599)).await;
@@ -202,7 +202,7 @@ async fn a_panic_is_a_failed_poll_and_the_schedule_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readings_stay_until_max_age_and_then_go_without_a_poll() {
+async fn readings_expire_at_max_age_without_a_poll() {
     let script = |n: u32| std::future::ready(if n == 1 { good() } else { failed(Reason::Timeout) }).boxed();
     // max_age is three intervals from the first failed poll on.
     let world = World::of(vec![source("a", 600, script)]).await;
@@ -218,7 +218,7 @@ async fn readings_stay_until_max_age_and_then_go_without_a_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_replaces_the_one_before_whole() {
+async fn an_answer_replaces_all_previous_readings() {
     let account = |account: &str| Reading::available_amount(Label::new(account), Label::default(), Figure::from(2));
     let script = move |n: u32| {
         let readings = if n == 1 { vec![account("A"), account("B")] } else { vec![account("B"), account("C")] };

@@ -1,4 +1,4 @@
-//! Reloads in the middle of a schedule, under a clock that jumps from one event to the next.
+//! Reloads while a schedule runs, on a simulated clock that jumps from event to event.
 
 use crate::simulated::{Times, World, amount, failed, good, recipe, source};
 use balance_exporter::domain::{Answer, Reason};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 #[tokio::test(start_paused = true)]
-async fn sources_that_stay_the_same_do_not_notice_a_reload() {
+async fn a_reload_does_not_disturb_unchanged_sources() {
     let times = Times::new();
     let sources = || {
         let noted = times.clone();
@@ -43,7 +43,7 @@ async fn a_reload_resets_the_backoff_and_leaves_the_due_time() {
     sleep(Duration::from_secs(430)).await;
     world.apply(sources()).await;
     sleep(Duration::from_secs(660)).await;
-    assert_eq!(times.seconds(), [0, 60, 180, 420, 900, 960, 1080], "due at 900 as before, and from there anew");
+    assert_eq!(times.seconds(), [0, 60, 180, 420, 900, 960, 1080], "due at 900 as before, then with a new backoff");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,11 +75,15 @@ async fn a_reload_adds_adjusts_replaces_and_removes() {
     sleep(Duration::from_secs(301)).await;
 
     let replaced = Ready { recipe: recipe("y"), ..source("replaced", 300, script(4)) };
-    // Nothing runs before the page is looked at.
+    // The page is read before any task runs.
     world.scheduler.apply(vec![source("adjusted", 60, script(9)), replaced, source("added", 300, script(5))]).await;
     let metrics = world.metrics();
     let shown = ["adjusted", "replaced", "removed", "added"].map(|name| first(&metrics, name));
-    assert_eq!(shown.map(|reading| reading.is_some()), [true, false, false, false], "only what stays itself keeps its readings");
+    assert_eq!(
+        shown.map(|reading| reading.is_some()),
+        [true, false, false, false],
+        "only a source with the same account keeps its readings"
+    );
     assert!(!metrics.contains("source=\"removed\""), "{metrics}");
 
     sleep(Duration::from_secs(1)).await;
@@ -101,7 +105,7 @@ async fn a_source_that_is_removed_in_the_middle_of_a_poll_stays_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reloads_in_a_row_leave_nobody_without_a_first_poll() {
+async fn repeated_reloads_starve_no_source() {
     let polled: Vec<Times> = (0..1000).map(|_| Times::new()).collect();
     // Each reload changes every source, and brings one more.
     let sources = |reload: u32| {
@@ -123,7 +127,7 @@ async fn reloads_in_a_row_leave_nobody_without_a_first_poll() {
         sleep(Duration::from_millis(950)).await;
         world.apply(sources(reload)).await;
         sleep(Duration::from_millis(50)).await;
-        assert_eq!(world.state(&format!("new{reload}")).polls, 1, "whoever is new does not wait for all that are not");
+        assert_eq!(world.state(&format!("new{reload}")).polls, 1, "a new source does not wait for all others");
     }
     assert!(polled.iter().all(|times| times.seconds().first().is_some_and(|first| *first < 10)));
     let all: Vec<u64> = polled.iter().flat_map(Times::seconds).collect();
