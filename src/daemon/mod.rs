@@ -150,7 +150,7 @@ struct Background<'a> {
 
 impl Background<'_> {
     async fn run(mut self, sources: Vec<Ready>, saved: SavedState) -> Infallible {
-        // First, so that the service manager is not told that the daemon is ready before the store holds every source.
+        // First, so that readiness is not reported before the store holds every source.
         self.start_sources(sources, saved).await;
         let Self { manager, scheduler, store, exposition, storage: _, probe, mut reloading } = self;
         let mut notifications = pin!(manager.run(store, probe));

@@ -70,7 +70,7 @@ async fn the_wall_clock_is_set_and_polls_keep_their_pace() {
         assert!((gateway.count() - polls) as u64 <= most, "a burst after the clock was set by {offset} s");
     }
 
-    // Set back between two processes: what was known is there at once, and polls go on at once, too.
+    // Set back between two processes: state is restored and polls continue at once.
     setup.committed_polls(1).await;
     daemon.signal(Signal::KILL);
     daemon.wait();

@@ -217,13 +217,11 @@ async fn a_storage_that_cannot_be_used_affects_nothing_else() {
     let stand_in = gateway.start().await;
     let no_directory = Setup::new(&source("a", &stand_in, ""));
     std::fs::write(&no_directory.directory, "not a directory").expect("a file");
-    let nothing_may_be_made = Setup::new(&source("a", &stand_in, ""));
-    DirBuilder::new().mode(0o500).create(&nothing_may_be_made.directory).expect("a directory");
-    let nobody_may_look = filled(&stand_in).await;
-    std::fs::set_permissions(&nobody_may_look.directory, Permissions::from_mode(0o000)).expect("permissions");
-    for (setup, why) in
-        [(&no_directory, "File exists"), (&nothing_may_be_made, "Permission denied"), (&nobody_may_look, "Permission denied")]
-    {
+    let read_only = Setup::new(&source("a", &stand_in, ""));
+    DirBuilder::new().mode(0o500).create(&read_only.directory).expect("a directory");
+    let unreadable = filled(&stand_in).await;
+    std::fs::set_permissions(&unreadable.directory, Permissions::from_mode(0o000)).expect("permissions");
+    for (setup, why) in [(&no_directory, "File exists"), (&read_only, "Permission denied"), (&unreadable, "Permission denied")] {
         let mut daemon = setup.start_by(&mut unprivileged());
         let metrics = daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"a\"} 1").await;
         assert_eq!((value(&metrics, UP), value(&metrics, DAMAGED_FILES)), (Some(0.0), Some(0.0)), "{why}");

@@ -42,14 +42,14 @@ fn about(name: &str) -> About {
 }
 
 fn open(directory: &Path) -> (Arc<Storage>, SavedState) {
-    let (storage, kept) = Storage::open(directory, Arc::new(Moment::now)).expect("nobody else is there");
+    let (storage, saved) = Storage::open(directory, Arc::new(Moment::now)).expect("not in use");
     assert!(storage.health().is_up());
-    (storage, kept)
+    (storage, saved)
 }
 
-/// What is kept of the three sources.
-fn states(kept: &mut SavedState) -> Vec<SourceState> {
-    ["ads", "freight", "sms"].iter().filter_map(|name| kept.take(&about(name), Moment::now())).collect()
+/// What is saved of the three sources.
+fn states(saved: &mut SavedState) -> Vec<SourceState> {
+    ["ads", "freight", "sms"].iter().filter_map(|name| saved.take(&about(name), Moment::now())).collect()
 }
 
 /// Every kind of reading that format 1 knew.
@@ -93,8 +93,8 @@ fn readings(states: Vec<SourceState>) -> Vec<Vec<Reading>> {
 #[tokio::test]
 async fn a_file_of_format_1_is_read() {
     let directory = format_1();
-    let (storage, mut kept) = open(directory.path());
-    let states = states(&mut kept);
+    let (storage, mut saved) = open(directory.path());
+    let states = states(&mut saved);
     assert_eq!(states.iter().map(|state| (state.polls, state.sums.iter().count())).collect::<Vec<_>>(), [(1, 2), (1, 1), (1, 1)]);
     assert_eq!(readings(states), expected());
     storage.close().await;
@@ -104,8 +104,8 @@ async fn a_file_of_format_1_is_read() {
 #[tokio::test]
 async fn a_file_that_is_written_is_of_this_format_and_keeps_the_records_of_the_one_before() {
     let directory = format_1();
-    let (storage, mut kept) = open(directory.path());
-    let ads = kept.take(&about("ads"), Moment::now()).expect("a state");
+    let (storage, mut saved) = open(directory.path());
+    let ads = saved.take(&about("ads"), Moment::now()).expect("a state");
     let store = Store::new(storage.clone());
     store.insert(ads);
     let (ended, took) = (Moment::now(), Duration::ZERO);
@@ -113,8 +113,8 @@ async fn a_file_that_is_written_is_of_this_format_and_keeps_the_records_of_the_o
     store.record("ads", Outcome { ended, took, result, next: ended.instant });
     storage.close().await;
     assert_eq!(format_of(directory.path()), [2, 0, 0, 0]);
-    let (storage, mut kept) = open(directory.path());
-    let states = states(&mut kept);
+    let (storage, mut saved) = open(directory.path());
+    let states = states(&mut saved);
     assert_eq!(states.iter().map(|state| state.polls).collect::<Vec<_>>(), [2, 1, 1]);
     assert_eq!(readings(states), expected());
     storage.close().await;

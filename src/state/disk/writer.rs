@@ -222,7 +222,7 @@ impl Writer {
         }
     }
 
-    /// Closes the file after an error: the database must be opened anew.
+    /// Closes the file after an error: the database must be reopened.
     fn close_after(&mut self, error: &WriteError) {
         if self.shared.health.up.swap(false, Ordering::Relaxed) {
             let directory = self.directory.display();
