@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use watch::Watched;
+use watch::WatchedFiles;
 
 /// How often the files are checked for changes.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -45,13 +45,13 @@ pub struct Web {
 #[derive(Default)]
 struct LastRead {
     number: u64,
-    watched: Arc<Watched>,
+    watched: Arc<WatchedFiles>,
 }
 
 /// The outcome of reading the files. [`Web::put_into_force`] applies it.
 pub struct Loaded {
     number: u64,
-    watched: Watched,
+    watched: WatchedFiles,
     settings: Result<Settings, ConfigError>,
 }
 
@@ -93,7 +93,7 @@ impl Web {
     #[must_use]
     pub fn read(&self) -> Loaded {
         let number = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut watched = Watched::default();
+        let mut watched = WatchedFiles::default();
         let settings = self.path.as_deref().map_or_else(|| Ok(Settings::default()), |path| Settings::read(path, &mut watched));
         Loaded { number, watched, settings }
     }
@@ -162,7 +162,7 @@ impl Web {
 }
 
 impl Settings {
-    fn read(path: &Path, watched: &mut Watched) -> Result<Self, ConfigError> {
+    fn read(path: &Path, watched: &mut WatchedFiles) -> Result<Self, ConfigError> {
         let unreadable = |error| ConfigError::unreadable(path, error, "--web.config.file");
         let bytes = watched.read(path).map_err(unreadable)?;
         let file = yaml::parse(path, &bytes)?;
@@ -170,7 +170,7 @@ impl Settings {
             .map_err(|problem| ConfigError::of_problem(path, &problem))
     }
 
-    fn check(file: schema::File, directory: &Path, watched: &mut Watched) -> Result<Self, Problem> {
+    fn check(file: schema::File, directory: &Path, watched: &mut WatchedFiles) -> Result<Self, Problem> {
         if file.rate_limit.is_some() {
             let text = "is not supported; connections and password checks are bounded anyway; remove it";
             return Err(Problem::at("rate_limit", text));

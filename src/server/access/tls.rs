@@ -1,7 +1,7 @@
 //! Builds the TLS configuration of the server from `tls_server_config` and the files that it names.
 
 use super::schema::{ClientAuth, Text, Tls};
-use super::watch::Watched;
+use super::watch::WatchedFiles;
 use crate::problem::Problem;
 use crate::system::files;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -23,7 +23,7 @@ const PROTOCOL: &[u8] = b"http/1.1";
 ///
 /// # Errors
 /// The first problem, with its key and the fix.
-pub(super) fn server(tls: Tls, directory: &Path, watched: &mut Watched) -> Result<Arc<ServerConfig>, Problem> {
+pub(super) fn server(tls: Tls, directory: &Path, watched: &mut WatchedFiles) -> Result<Arc<ServerConfig>, Problem> {
     if tls.client_allowed_sans.is_some() {
         let text = "is not supported; remove it, and name a CA in client_ca_file that issues certificates only to the clients that may connect";
         return Err(Problem::at("client_allowed_sans", text));
@@ -111,7 +111,7 @@ impl Pem {
         inline: Option<Text>,
         file: Option<PathBuf>,
         directory: &Path,
-        watched: &mut Watched,
+        watched: &mut WatchedFiles,
     ) -> Result<Option<Self>, Problem> {
         match (inline, file) {
             (None, None) => Ok(None),

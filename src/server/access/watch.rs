@@ -11,7 +11,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// The files that were read together, each with its metadata from just before it was read.
 #[derive(Default)]
-pub(super) struct Watched(Vec<(PathBuf, Option<Stamp>)>);
+pub(super) struct WatchedFiles(Vec<(PathBuf, Option<Stamp>)>);
 
 /// The metadata that changes when a file is written, replaced or made readable.
 #[derive(PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Stamp {
     }
 }
 
-impl Watched {
+impl WatchedFiles {
     /// Reads a file and watches it from now on, even if it cannot be read.
     ///
     /// # Errors
