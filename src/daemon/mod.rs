@@ -7,8 +7,8 @@ use crate::poll::assemble::Ready;
 use crate::poll::scheduler::Scheduler;
 use crate::server;
 use crate::server::access::{self, Web};
-use crate::server::reload::{ReloadRequests, Reloader};
 use crate::server::liveness::{self, LivenessProbe};
+use crate::server::reload::{ReloadRequests, Reloader};
 use crate::server::routes::Site;
 use crate::state::clock::Moment;
 use crate::state::disk::{SavedState, Storage};
@@ -42,7 +42,7 @@ pub struct Daemon {
     pub sources: Vec<Ready>,
     /// Called at a reload. It may block.
     pub load: Load,
-    /// ReloadRequests to reload.
+    /// Requests to reload.
     pub reloads: ReloadRequests,
     /// For reloads over HTTP; absent where they are not allowed.
     pub lifecycle: Option<Reloader>,
