@@ -208,7 +208,7 @@ async fn a_second_process_fails_with_a_message() {
     second.args(["--config.file", setup.configured.path(), "--web.listen-address", "127.0.0.1:0", "--storage.path", directory]);
     let output = second.output().expect("the binary runs");
     let message = format!(
-        "balance-exporter: {directory}: another process keeps its state there; stop it, or name another directory with --storage.path\n"
+        "balance-exporter: {directory}: another process uses this directory; stop it, or name another directory with --storage.path\n"
     );
     let printed = text(&output.stderr);
     assert!(output.status.code() == Some(1) && printed.ends_with(&message), "{printed}");
