@@ -10,6 +10,7 @@ use crate::problem::{Text, error};
 use crate::system::files::{self, NoText};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,10 @@ const PROVIDER_TEXT_LIMIT: usize = 200;
 const SHORTEST_IN_LABELS: usize = 6;
 /// How many levels of escapes are undone to look for secrets: JSON in JSON in a URL, say.
 const ESCAPE_LEVELS: usize = 3;
+/// Only one level is undone in a text that is longer than this, in bytes, because each level costs time.
+const LONG_TEXT: usize = 16 * 1024;
+/// How many times a text is searched again for another escaped secret before it is masked as a whole.
+const ESCAPED_LIMIT: usize = 8;
 /// Largest secret file, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
@@ -240,22 +245,36 @@ impl Mask {
         (masked != label.as_str()).then(|| Label::new(&masked))
     }
 
-    /// Secrets that are escaped in ways which [`spellings`] does not foresee are found in the text without its escapes, which is
-    /// then shown in place of the original.
+    /// Masks secrets as they are, and those that are escaped in ways which [`spellings`] does not foresee. The latter are found in
+    /// the text without its escapes, which is then returned instead.
     fn hide(&self, text: &str, shortest: usize) -> String {
         let mut shown = self.hide_plain(text, shortest);
-        let mut unescaped = shown.clone();
-        for _ in 0..ESCAPE_LEVELS {
-            let next = escapes::undo(&unescaped);
-            if next == unescaped {
-                break;
-            }
-            unescaped = self.hide_plain(&next, shortest);
-            if unescaped != next {
-                shown.clone_from(&unescaped);
+        for _ in 0..ESCAPED_LIMIT {
+            match self.hide_escaped(&shown, shortest) {
+                Some(masked) => shown = masked,
+                None => return shown,
             }
         }
-        shown
+        // More than a provider has a reason to echo: show nothing of it.
+        MASKED.to_owned()
+    }
+
+    /// Undoes escapes in every order until a secret appears. None if none does.
+    fn hide_escaped(&self, text: &str, shortest: usize) -> Option<String> {
+        let levels = if text.len() > LONG_TEXT { 1 } else { ESCAPE_LEVELS };
+        let mut texts = vec![text.to_owned()];
+        for _ in 0..levels {
+            let undone = texts.iter().flat_map(|text| escapes::UNDO.iter().map(move |undo| (text, undo(text))));
+            let changed: BTreeSet<String> = undone.filter(|(before, after)| *before != after).map(|(_, after)| after).collect();
+            for plain in &changed {
+                let masked = self.hide_plain(plain, shortest);
+                if masked != *plain {
+                    return Some(masked);
+                }
+            }
+            texts = changed.into_iter().collect();
+        }
+        None
     }
 
     fn hide_plain(&self, text: &str, shortest: usize) -> String {
@@ -337,6 +356,12 @@ mod tests {
             assert_eq!(mask.provider_text(echoed), "bad: ***", "{echoed}");
             assert_eq!(mask.label(&Label::new(echoed)), Some(Label::new("bad: ***")), "{echoed}");
         }
+        let mixed = mask(&["a%2Fb/longsecret"]);
+        assert_eq!(mixed.provider_text(r"bad: a%2Fb\/longsecret"), "bad: ***", "what looks like an escape belongs to the secret");
+        let two = mask(&["a/longsecret", "b&longsecret"]);
+        assert_eq!(two.provider_text(r"a\/longsecret, b&amp;longsecret"), "***, ***");
+        let many = r"a\/longsecret \\\/ ".repeat(3);
+        assert!(!two.provider_text(&many).contains("longsecret"), "{many}");
         assert_eq!(mask(&["longsecret"]).provider_text(r"100%25 \/ &amp;"), r"100%25 \/ &amp;", "nothing to hide");
     }
 

@@ -197,8 +197,7 @@ fn overdue(states: &[Arc<SourceState>], now: Instant) -> Option<&SourceState> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{About, Identity};
-    use crate::domain::{Failure, Low, Reason};
+    use crate::domain::{About, Failure, Identity, Low, Reason};
     use crate::server::liveness::{LivenessResponder, probe};
     use crate::state::clock::Moment;
     use crate::state::{Observer, Outcome, Phase};

@@ -2,8 +2,7 @@
 //!
 //! It outlives the task of the source, so that a reload that adjusts the source repeats no line.
 
-use crate::domain::About;
-use crate::domain::{Answer, Failure, Reason};
+use crate::domain::{About, Answer, Failure, Reason};
 use crate::state::SourceState;
 use std::collections::BTreeSet;
 

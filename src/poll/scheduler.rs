@@ -2,8 +2,7 @@
 //!
 //! [`crate::poll::schedule`] decides when a poll is due; this module waits, reads the clock and logs.
 
-use crate::domain::About;
-use crate::domain::RetryAfter;
+use crate::domain::{About, RetryAfter};
 use crate::poll::Target;
 use crate::poll::assemble::{Ready, Recipe};
 use crate::poll::journal::Journal;

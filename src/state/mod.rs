@@ -155,20 +155,10 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::clock::Moment;
+    use super::source::tests::state;
     use super::*;
-    use crate::domain::{Answer, Identity, Low};
+    use crate::domain::Answer;
     use std::time::Duration;
-
-    fn state() -> SourceState {
-        SourceState::new(Arc::new(About {
-            name: "a".into(),
-            provider: "p",
-            identity: Identity([0; 32]),
-            interval: Duration::from_secs(60),
-            max_age: Duration::from_secs(600),
-            low: Low::default(),
-        }))
-    }
 
     fn good(ended: Moment) -> Outcome {
         Outcome { ended, took: Duration::ZERO, result: Ok(Answer::new(Vec::new())), next: ended.instant }

@@ -160,7 +160,7 @@ impl SourceState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::{Figure, Identity, Label, Low, Reason};
     use crate::state::counters::nearest;
@@ -169,7 +169,7 @@ mod tests {
         Reading::available_amount(Label::default(), Label::new("EUR"), Figure::new(amount).expect("a finite number"))
     }
 
-    fn state() -> SourceState {
+    pub(in crate::state) fn state() -> SourceState {
         SourceState::new(Arc::new(About {
             name: "a".into(),
             provider: "p",

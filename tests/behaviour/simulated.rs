@@ -1,8 +1,7 @@
 //! A scheduler with scripted sources, on a simulated clock that jumps from event to event.
 
 use crate::support::text;
-use balance_exporter::domain::{About, Identity};
-use balance_exporter::domain::{Answer, Failure, Figure, Label, Low, Reading, Reason};
+use balance_exporter::domain::{About, Answer, Failure, Figure, Identity, Label, Low, Reading, Reason};
 use balance_exporter::exposition::Exposition;
 use balance_exporter::poll::Target;
 use balance_exporter::poll::assemble::{Ready, Recipe};

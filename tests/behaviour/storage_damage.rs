@@ -201,7 +201,7 @@ async fn a_header_that_cannot_be_read_is_damage_whatever_version_it_names() {
     }
 }
 
-/// The binary as a user to whom file permissions apply. To root they do not.
+/// The binary as an unprivileged user, because file permissions do not restrict root.
 fn unprivileged() -> Command {
     if !rustix::process::geteuid().is_root() {
         return binary();

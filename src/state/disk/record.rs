@@ -1,8 +1,7 @@
 //! Serializes the state of a source. Monotonic times are stored as wall-clock times and converted back when they are read.
 
 use super::reading::Stored;
-use crate::domain::About;
-use crate::domain::{Failure, LONGEST_WAIT, Label, Reason};
+use crate::domain::{About, Failure, LONGEST_WAIT, Label, Reason};
 use crate::state::clock::Moment;
 use crate::state::counters::{Sum, Sums};
 use crate::state::{Failures, Phase, SourceState};
@@ -175,8 +174,7 @@ fn ago(then: Wall, now: Moment) -> Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Identity;
-    use crate::domain::{Figure, Low, Reading};
+    use crate::domain::{Figure, Identity, Low, Reading};
 
     /// A source after nine polls, two of which timed out and one was refused, written by a version that counted by source and reason.
     const OLD: &str = "09090909090909090909090909090909090909090909090909090909090909098080a0bbd29df1fa313c0009020774696d656f75740204617574\
