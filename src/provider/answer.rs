@@ -4,6 +4,7 @@
 use super::document::{Document, Value, decimal};
 use crate::domain::{Failure, Reason};
 use crate::transport::{Response, StatusCode, reason_of_status};
+use std::sync::Arc;
 
 /// Keys of an error at the root of a document, matched case-insensitively.
 const ERROR_KEYS: [&str; 2] = ["error", "errors"];
@@ -56,7 +57,7 @@ pub(super) fn explanation(document: &Document, refusals: &Refusals) -> Option<St
     (!texts.is_empty()).then(|| texts.join(": "))
 }
 
-fn keys_of(document: &Document) -> &[(Box<str>, Value)] {
+fn keys_of(document: &Document) -> &[(Arc<str>, Value)] {
     if let Value::Object(entries) = document.root() { entries } else { &[] }
 }
 
@@ -70,7 +71,7 @@ fn detail(status: StatusCode, stated: StatusCode, text: &str) -> String {
 }
 
 /// The status in the document of a refusal that was sent with a success status.
-fn stated_status(root: &[(Box<str>, Value)], status: StatusCode, key: Option<&str>) -> Option<StatusCode> {
+fn stated_status(root: &[(Arc<str>, Value)], status: StatusCode, key: Option<&str>) -> Option<StatusCode> {
     let code = match root.iter().find(|(found, _)| Some(&**found) == key).map(|(_, value)| value) {
         Some(Value::Number(number)) => number.value,
         Some(Value::Text(text)) => decimal(text)?,
@@ -84,7 +85,7 @@ fn stated_status(root: &[(Box<str>, Value)], status: StatusCode, key: Option<&st
 }
 
 /// The errors that the document states. Successful answers may have the same keys with empty values.
-fn stated_errors(root: &[(Box<str>, Value)]) -> Vec<String> {
+fn stated_errors(root: &[(Arc<str>, Value)]) -> Vec<String> {
     let stated = values_at(root, &ERROR_KEYS).filter(|value| !says_nothing(value));
     let texts = stated.flat_map(|value| match value {
         Value::List(items) => items.iter().map(said).collect(),
@@ -104,7 +105,7 @@ fn says_nothing(error: &Value) -> bool {
     }
 }
 
-fn values_at<'a>(root: &'a [(Box<str>, Value)], keys: &[&str]) -> impl Iterator<Item = &'a Value> {
+fn values_at<'a>(root: &'a [(Arc<str>, Value)], keys: &[&str]) -> impl Iterator<Item = &'a Value> {
     root.iter().filter(|(found, _)| keys.iter().any(|key| key.eq_ignore_ascii_case(found))).map(|(_, value)| value)
 }
 

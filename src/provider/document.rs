@@ -8,9 +8,11 @@
 mod reader;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use crate::domain::Reason;
-use std::fmt;
+
+pub(crate) use value::{Number, Value};
 
 /// The maximum nesting of lists and objects.
 pub(super) const DEPTH_LIMIT: usize = 128;
@@ -19,26 +21,7 @@ pub(super) const VALUES_LIMIT: usize = 100_000;
 
 /// A completely parsed document.
 #[derive(Debug)]
-pub(super) struct Document(Value);
-
-/// A value of a document. Objects keep the order of their keys.
-#[derive(Debug, PartialEq)]
-pub(super) enum Value {
-    Null,
-    Flag(bool),
-    Number(Number),
-    Text(Box<str>),
-    List(Vec<Value>),
-    Object(Vec<(Box<str>, Value)>),
-}
-
-/// A number with its original digits.
-#[derive(Debug, PartialEq)]
-pub(super) struct Number {
-    pub(super) text: Box<str>,
-    /// The nearest float; always finite.
-    pub(super) value: f64,
-}
+pub(crate) struct Document(Value);
 
 /// Why a body is not a document.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,52 +85,4 @@ pub(super) fn decimal(text: &str) -> Option<f64> {
     let digits = text.split(['e', 'E']).next().unwrap_or_default();
     let vanished = number == 0.0 && digits.contains(|c: char| matches!(c, '1'..='9'));
     (!vanished).then_some(number)
-}
-
-impl Value {
-    /// The kind of the value, for messages.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Flag(_) => "true or false",
-            Self::Number(_) => "a number",
-            Self::Text(text) if text.trim().is_empty() => "an empty text",
-            Self::Text(_) => "a text",
-            Self::List(_) => "a list",
-            Self::Object(_) => "an object",
-        }
-    }
-}
-
-/// Formats the value as JSON without spaces.
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("null"),
-            Self::Flag(flag) => write!(f, "{flag}"),
-            Self::Number(number) => f.write_str(&number.text),
-            Self::Text(text) => quoted(text, f),
-            Self::List(items) => {
-                f.write_str("[")?;
-                for (i, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if i > 0 { "," } else { "" })?;
-                }
-                f.write_str("]")
-            }
-            Self::Object(entries) => {
-                f.write_str("{")?;
-                for (i, (key, value)) in entries.iter().enumerate() {
-                    f.write_str(if i > 0 { "," } else { "" })?;
-                    quoted(key, f)?;
-                    write!(f, ":{value}")?;
-                }
-                f.write_str("}")
-            }
-        }
-    }
-}
-
-/// Escapes a text as `serde_json` does, because the mask searches for secrets in that form.
-fn quoted(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{}", serde_json::Value::from(text))
 }

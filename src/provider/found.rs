@@ -5,6 +5,7 @@
 
 use super::document::{Document, Value, decimal};
 use crate::domain::{Figure, Label};
+use std::sync::Arc;
 
 /// A value with its place in the document.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Found<'a> {
 /// An object with its place in the document.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
-    entries: &'a [(Box<str>, Value)],
+    entries: &'a [(Arc<str>, Value)],
     place: String,
 }
 

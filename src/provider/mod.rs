@@ -9,6 +9,7 @@
 mod answer;
 mod document;
 mod found;
+mod service;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::{DEPTH_LIMIT, Number, Unreadable, VALUES_LIMIT, Value, decimal};
 use crate::domain::Reason;
+use std::sync::Arc;
 
 /// Parses a whole text as one document.
 pub(super) fn read(text: &str) -> Result<Value, Unreadable> {
@@ -49,7 +50,7 @@ impl Reader<'_> {
         self.at += 1;
         self.skip_space();
         if self.take(b'}') {
-            return Ok(Value::Object(entries));
+            return Ok(Value::Object(entries.into()));
         }
         loop {
             self.skip_space();
@@ -69,7 +70,11 @@ impl Reader<'_> {
             if let Some(key) = repeated(&entries) {
                 return Err(self.wrong(&format!("the key \"{key}\" stands twice in the object that ends")));
             }
-            return if self.take(b'}') { Ok(Value::Object(entries)) } else { Err(self.unexpected("a comma or a closing brace")) };
+            return if self.take(b'}') {
+                Ok(Value::Object(entries.into()))
+            } else {
+                Err(self.unexpected("a comma or a closing brace"))
+            };
         }
     }
 
@@ -78,7 +83,7 @@ impl Reader<'_> {
         self.at += 1;
         self.skip_space();
         if self.take(b']') {
-            return Ok(Value::List(items));
+            return Ok(Value::List(items.into()));
         }
         loop {
             items.push(self.value(depth)?);
@@ -86,11 +91,15 @@ impl Reader<'_> {
             if self.take(b',') {
                 continue;
             }
-            return if self.take(b']') { Ok(Value::List(items)) } else { Err(self.unexpected("a comma or a closing bracket")) };
+            return if self.take(b']') {
+                Ok(Value::List(items.into()))
+            } else {
+                Err(self.unexpected("a comma or a closing bracket"))
+            };
         }
     }
 
-    fn string(&mut self) -> Result<Box<str>, Unreadable> {
+    fn string(&mut self) -> Result<Arc<str>, Unreadable> {
         let mut text = String::new();
         self.at += 1;
         loop {
@@ -214,7 +223,7 @@ impl Reader<'_> {
 }
 
 /// The first duplicate key.
-fn repeated(entries: &[(Box<str>, Value)]) -> Option<&str> {
+fn repeated(entries: &[(Arc<str>, Value)]) -> Option<&str> {
     let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
     keys.sort_unstable();
     keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])

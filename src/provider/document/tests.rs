@@ -21,10 +21,11 @@ fn number(text: &str, value: f64) -> Value {
 #[test]
 fn reads_every_kind_of_value() {
     let json = r#" {"a":[null,true,false,-0.50e+1,10],"":{"a":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00é"}} "#;
-    let list =
-        Value::List(vec![Value::Null, Value::Flag(true), Value::Flag(false), number("-0.50e+1", -5.0), number("10", 10.0)]);
-    let object = Value::Object(vec![("a".into(), text("\"\\/\u{8}\u{c}\n\r\té😀é"))]);
-    assert_eq!(read(json.as_bytes()), Ok(Value::Object(vec![("a".into(), list), ("".into(), object)])));
+    let list = Value::List(
+        vec![Value::Null, Value::Flag(true), Value::Flag(false), number("-0.50e+1", -5.0), number("10", 10.0)].into(),
+    );
+    let object = Value::Object(vec![("a".into(), text("\"\\/\u{8}\u{c}\n\r\té😀é"))].into());
+    assert_eq!(read(json.as_bytes()), Ok(Value::Object(vec![("a".into(), list), ("".into(), object)].into())));
 }
 
 #[test]
