@@ -67,6 +67,16 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
+    /// A time of the system; the nearest one that can be expressed.
+    #[must_use]
+    pub fn of(time: SystemTime) -> Self {
+        let millis = |distance: Duration| i64::try_from(distance.as_millis()).unwrap_or(i64::MAX);
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self { millis: millis(after) },
+            Err(before) => Self { millis: -millis(before.duration()) },
+        }
+    }
+
     /// Seconds since the epoch, exact to the millisecond for every year that a calendar prints.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "2^53 milliseconds are 285,000 years")]

@@ -125,7 +125,9 @@ pub(super) mod tests {
 
     pub(in crate::provider) fn response(status: u16, body: impl Into<Vec<u8>>) -> Response {
         let status = StatusCode::from_u16(status).expect("a status");
-        Response { status, retry_after: None, body: body.into(), received: std::time::Instant::now() }
+        let received_at = crate::domain::Timestamp { millis: 0 };
+        let headers = reqwest::header::HeaderMap::new();
+        Response { status, headers, retry_after: None, body: body.into(), received: std::time::Instant::now(), received_at }
     }
 
     const EXPLAINING: Refusals = Refusals { explained_by: &["reason"], status_key: Some("status_code"), ..Refusals::BY_STATUS };

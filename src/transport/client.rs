@@ -7,7 +7,7 @@ use super::dns::NameResolver;
 use super::failure::{connection_broke, failure_of};
 use super::proxy::{Environment, InvalidVariable};
 use super::{Http, Request, Response, parse_retry_after};
-use crate::domain::{Failure, Reason};
+use crate::domain::{Failure, Reason, Timestamp};
 use crate::secret::Secret;
 use crate::system::files;
 use futures_util::FutureExt;
@@ -19,7 +19,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use url::Url;
 
@@ -263,7 +263,9 @@ impl Client {
                 decoded => decoded.unwrap_or_default(),
             },
         };
-        Ok(Response { status, retry_after, body, received: std::time::Instant::now() })
+        let headers = std::mem::take(response.headers_mut());
+        let received_at = Timestamp::of(SystemTime::now());
+        Ok(Response { status, headers, retry_after, body, received: std::time::Instant::now(), received_at })
     }
 
     /// Runs a step of a call until the deadline.
@@ -275,10 +277,10 @@ impl Client {
     }
 }
 
-/// The target of a redirect to follow. Only a `GET` is redirected, and only within its scheme, host and port, because its headers
+/// The target of a redirect to follow; none where the request follows none. Only a `GET` is redirected, and only within its scheme, host and port, because its headers
 /// contain credentials.
 fn redirect_within_origin(request: &Request, url: &Url, response: &reqwest::Response) -> Option<Url> {
-    if request.method != Method::GET || !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+    if !request.redirects || request.method != Method::GET || !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
     let next = url.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()?;

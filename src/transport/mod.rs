@@ -8,7 +8,7 @@ mod dns;
 mod failure;
 pub mod proxy;
 
-use crate::domain::{Failure, Reason, RetryAfter};
+use crate::domain::{Failure, Reason, RetryAfter, Timestamp};
 use futures_util::future::BoxFuture;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -22,7 +22,7 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// One HTTP call. It has no `Debug`: headers and body carry secrets.
 pub struct Request {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `HEAD`.
     pub method: Method,
     /// It can contain a secret and is never logged.
     pub url: Url,
@@ -32,13 +32,15 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// Whether to retry once, immediately, when the connection is reset.
     pub retry_reset: bool,
+    /// Whether to follow redirects of a `GET` within its origin.
+    pub redirects: bool,
 }
 
 impl Request {
     /// A `GET`.
     #[must_use]
     pub fn get(url: Url) -> Self {
-        Self { method: Method::GET, url, headers: HeaderMap::new(), body: None, retry_reset: false }
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: None, retry_reset: false, redirects: true }
     }
 
     /// A `POST` with a body of this media type.
@@ -46,7 +48,7 @@ impl Request {
     pub fn post(url: Url, content_type: &'static str, body: Vec<u8>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { method: Method::POST, url, headers, body: Some(body), retry_reset: false }
+        Self { method: Method::POST, url, headers, body: Some(body), retry_reset: false, redirects: true }
     }
 
     /// Adds a header.
@@ -71,12 +73,16 @@ pub fn secret_header(text: &str) -> Result<HeaderValue, reqwest::header::Invalid
 pub struct Response {
     /// Of the last response, after redirects.
     pub status: StatusCode,
+    /// Of the last response, as they were sent. They can contain a secret.
+    pub headers: HeaderMap,
     /// `Retry-After`, for any status.
     pub retry_after: Option<RetryAfter>,
     /// Decompressed, at most [`BODY_LIMIT`] bytes.
     pub body: Vec<u8>,
     /// When the response was complete, so that providers need no clock.
     pub received: Instant,
+    /// The same moment on the wall clock.
+    pub received_at: Timestamp,
 }
 
 impl Response {
@@ -121,6 +127,11 @@ pub trait Http: Send + Sync {
     ///
     /// Any status is a response. A failure means that there was no complete response.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Failure>>;
+
+    /// The present moment, on the clock of [`Response::received`].
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 #[cfg(test)]

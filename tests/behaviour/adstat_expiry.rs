@@ -68,7 +68,9 @@ impl Http for Canned {
         let received = *now;
         let response = twist(&asked, cabinet).map(|reply| {
             let status = StatusCode::from_u16(reply.status).expect("a status");
-            Response { status, retry_after: None, body: reply.body.to_vec(), received }
+            let headers = reqwest::header::HeaderMap::new();
+            let received_at = balance_exporter::domain::Timestamp { millis: 0 };
+            Response { status, headers, retry_after: None, body: reply.body.to_vec(), received, received_at }
         });
         Box::pin(std::future::ready(response))
     }
