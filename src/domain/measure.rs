@@ -203,6 +203,36 @@ measures! {
         low: None,
         tag: 8,
     }
+    /// Units of a prepaid stock that is counted and is not money.
+    UnitsAvailable = units_available(account: Holder, unit: Unit) -> Count {
+        metric: "balance_units_available",
+        help: "Units left, as last polled; +Inf when unlimited.",
+        word: "units",
+        subject: "units of account {account} in {unit}",
+        shown: Shown::Line,
+        low: None,
+        tag: 9,
+    }
+    /// When what is left expires.
+    ExpiryTimestamp = expiry_timestamp(account: Holder) -> Time {
+        metric: "balance_expiry_timestamp_seconds",
+        help: "When what is left expires, as last polled.",
+        word: "expires",
+        subject: "expiry of account {account}",
+        shown: Shown::Note,
+        low: None,
+        tag: 10,
+    }
+    /// When a quota is filled again.
+    ResetTimestamp = reset_timestamp(account: Holder) -> Time {
+        metric: "balance_reset_timestamp_seconds",
+        help: "When a quota is filled again, as last polled.",
+        word: "resets",
+        subject: "reset of account {account}",
+        shown: Shown::Note,
+        low: None,
+        tag: 11,
+    }
 }
 
 impl Measure {

@@ -37,8 +37,12 @@ impl Target {
     }
 
     fn masked(&self, result: Result<Answer, Failure>) -> Result<Answer, Failure> {
-        let mask = Mask::new(&[self.secrets.as_slice(), &self.provider.session_secrets()].concat());
-        let mut answer = result.map_err(|failure| Failure { detail: mask.provider_text(&failure.detail), ..failure })?;
+        let secrets = [self.secrets.as_slice(), &self.provider.session_secrets()].concat();
+        let mut answer = result.map_err(|failure| {
+            let mask = Mask::new(&[secrets.as_slice(), &self.provider.kept_texts()].concat());
+            Failure { detail: mask.provider_text(&failure.detail), ..failure }
+        })?;
+        let mask = Mask::new(&secrets);
         for label in answer.readings.iter_mut().flat_map(Reading::labels_mut) {
             if let Some(masked) = mask.label(label) {
                 *label = masked;

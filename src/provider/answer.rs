@@ -85,7 +85,7 @@ fn stated_status(root: &[(Arc<str>, Value)], status: StatusCode, key: Option<&st
 }
 
 /// The errors that the document states. Successful answers may have the same keys with empty values.
-fn stated_errors(root: &[(Arc<str>, Value)]) -> Vec<String> {
+pub(super) fn stated_errors(root: &[(Arc<str>, Value)]) -> Vec<String> {
     let stated = values_at(root, &ERROR_KEYS).filter(|value| !says_nothing(value));
     let texts = stated.flat_map(|value| match value {
         Value::List(items) => items.iter().map(said).collect(),
@@ -94,7 +94,7 @@ fn stated_errors(root: &[(Arc<str>, Value)]) -> Vec<String> {
     texts.collect()
 }
 
-fn says_nothing(error: &Value) -> bool {
+pub(super) fn says_nothing(error: &Value) -> bool {
     match error {
         Value::Null | Value::Flag(false) => true,
         Value::Flag(true) => false,

@@ -53,8 +53,20 @@ impl Document {
         reader::read(text).map(Self)
     }
 
+    pub(super) fn read_xml(_: &[u8]) -> Result<Self, Unreadable> {
+        Err(Unreadable::decode(""))
+    }
+
+    pub(super) fn read_text(_: &[u8]) -> Result<Self, Unreadable> {
+        Err(Unreadable::decode(""))
+    }
+
     pub(super) const fn root(&self) -> &Value {
         &self.0
+    }
+
+    pub(super) fn into_root(self) -> Value {
+        self.0
     }
 }
 

@@ -33,6 +33,11 @@ pub trait Provider: Send + Sync {
     fn session_secrets(&self) -> Vec<Secret> {
         Vec::new()
     }
+
+    /// Texts of the last answers that messages must not quote, such as identifiers that later calls use. Labels may carry them.
+    fn kept_texts(&self) -> Vec<Secret> {
+        Vec::new()
+    }
 }
 
 macro_rules! providers {

@@ -121,6 +121,15 @@ pub fn parse_retry_after(value: &str) -> Option<RetryAfter> {
     httpdate::parse_http_date(value).ok().map(|at: SystemTime| RetryAfter::At(at))
 }
 
+/// A part of the explanation of a poll. It holds texts of an answer, so it is masked before it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Explained {
+    /// A line of the program's own.
+    Line(String),
+    /// The answer.
+    Body(String),
+}
+
 /// Sends requests. An implementation limits the time of a call and the size of a body.
 pub trait Http: Send + Sync {
     /// Sends one request and reads the whole response.
@@ -131,6 +140,19 @@ pub trait Http: Send + Sync {
     /// The present moment, on the clock of [`Response::received`].
     fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    /// Whether somebody wants each step of the poll explained.
+    fn explains(&self) -> bool {
+        false
+    }
+
+    /// Takes explanations of what came of the last response.
+    fn explain(&self, _: Vec<Explained>) {}
+
+    /// Whether no response is to be evaluated on another thread.
+    fn is_inline(&self) -> bool {
+        false
     }
 }
 

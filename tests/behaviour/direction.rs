@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The modules of the crate from the lowest layer up, each with the modules that it may import: only lower ones.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("domain", &[]),
+    ("nearest", &[]),
     ("problem", &[]),
     ("system", &[]),
     ("standin", &[]),
     ("format", &["domain"]),
     ("secret", &["domain", "problem", "system"]),
     ("transport", &["domain", "secret", "system"]),
-    ("provider", &["domain", "problem", "secret", "transport"]),
+    ("provider", &["domain", "nearest", "problem", "secret", "system", "transport"]),
     ("config", &["domain", "problem", "provider", "secret", "system"]),
     ("state", &["domain", "system"]),
     ("poll", &["config", "domain", "problem", "provider", "secret", "state", "transport"]),

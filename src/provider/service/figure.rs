@@ -41,3 +41,7 @@ pub(crate) fn scale(_: &Value) -> Result<Decimal, String> {
 pub(crate) fn label(_: &Value) -> Result<String, String> {
     Err(String::new())
 }
+
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(200).collect()
+}

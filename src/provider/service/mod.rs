@@ -3,11 +3,25 @@
 //! A [`Description`] is compiled once and shared by all sources that use it. It owns no connection, clock or metric.
 
 mod description;
+mod evaluate;
+mod example;
 mod expression;
 mod figure;
+mod fill;
+mod hint;
+mod lifetime;
+mod lines;
+mod poll;
+mod readings;
+mod session;
 mod time;
+mod values;
 
 pub(crate) use description::{
     Address, Authorization, Body, Call, Described, Description, Error, ErrorRule, FigureKind, FigureRule, Json, Lifetime, Method,
     Missing, Outcome, Pace, Parameter, Piece, ReadingRule, Scale, Session, Slot, Template, TextRule,
 };
+pub(crate) use example::{Canned, CannedAnswer, Example, Expected};
+pub(crate) use fill::check;
+pub(crate) use poll::Service;
+pub(crate) use values::{Given, Values};

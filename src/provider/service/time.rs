@@ -24,3 +24,7 @@ pub(crate) fn timestamp(_: &Value, _: &Zone) -> Result<Timestamp, String> {
 pub(crate) fn seconds(_: &Value) -> Result<Duration, String> {
     Err(String::new())
 }
+
+pub(crate) fn shown(_: Timestamp) -> String {
+    String::new()
+}
