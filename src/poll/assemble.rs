@@ -176,7 +176,7 @@ impl Resolved {
             low: source.low,
         };
         let masked = [&secrets, http.secrets()].concat();
-        let target = Target { provider, http: Box::new(http), secrets: masked };
+        let target = Target { provider, http: Box::new(http), secrets: masked, limit: None };
         Ok(Ready { about, target, recipe: Recipe { secrets, url, network, timeout: source.timeout } })
     }
 }

@@ -3,6 +3,7 @@
 //! Both the scheduler and the `poll` command poll through [`Target`]. It makes no decision about time.
 
 pub mod assemble;
+pub mod explain;
 mod journal;
 pub mod schedule;
 pub mod scheduler;
@@ -14,6 +15,7 @@ use crate::transport::Http;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a poll needs.
 pub struct Target {
@@ -23,6 +25,8 @@ pub struct Target {
     pub http: Box<dyn Http>,
     /// The source's configured secrets.
     pub secrets: Vec<Secret>,
+    /// The longest that a poll with many calls may take; `None` for a provider that limits its calls itself.
+    pub limit: Option<Duration>,
 }
 
 impl Target {
@@ -31,9 +35,23 @@ impl Target {
     /// # Errors
     /// Why there are no readings.
     pub async fn poll(&self) -> Result<Answer, Failure> {
+        self.poll_through(&*self.http).await
+    }
+
+    async fn poll_through(&self, http: &dyn Http) -> Result<Answer, Failure> {
         // After a panic only the provider's session is used again, and its locks hold no partial state.
-        let polled = AssertUnwindSafe(async { self.masked(self.provider.poll(&*self.http).await) }).catch_unwind().await;
-        polled.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; the log says where")))
+        let polled = AssertUnwindSafe(self.in_time(http)).catch_unwind();
+        let polled = polled.await.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; the log says where")));
+        self.masked(polled)
+    }
+
+    async fn in_time(&self, http: &dyn Http) -> Result<Answer, Failure> {
+        let poll = self.provider.poll(http);
+        let Some(limit) = self.limit else { return poll.await };
+        tokio::time::timeout(limit, poll).await.unwrap_or_else(|_| {
+            let limit = humantime::format_duration(limit);
+            Err(Failure::new(Reason::Timeout, format!("the calls of the poll took longer than its interval, {limit}")))
+        })
     }
 
     fn masked(&self, result: Result<Answer, Failure>) -> Result<Answer, Failure> {

@@ -38,13 +38,18 @@ impl Mask {
     /// The text with every secret masked, as one line, cut to 200 characters.
     #[must_use]
     pub fn provider_text(&self, text: &str) -> String {
-        let masked = self.hide(text, 0);
-        let line: String = masked.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = self.line(text);
         let line = line.trim();
         if line.chars().count() <= PROVIDER_TEXT_LIMIT {
             return line.to_owned();
         }
         line.chars().take(PROVIDER_TEXT_LIMIT - 1).chain(['…']).collect()
+    }
+
+    /// The text with every secret masked, as one line.
+    #[must_use]
+    pub fn line(&self, text: &str) -> String {
+        self.hide(text, 0).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
 
     /// The label with every secret masked; `None` if it holds none.

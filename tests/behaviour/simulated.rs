@@ -61,7 +61,7 @@ pub(crate) fn source(
         low: Low::default(),
     };
     let provider = Arc::new(Scripted(script, Mutex::new(0)));
-    let target = Target { provider, http: Box::new(NoNetwork), secrets: Vec::new() };
+    let target = Target { provider, http: Box::new(NoNetwork), secrets: Vec::new(), limit: None };
     Ready { about, target, recipe: recipe("x") }
 }
 
