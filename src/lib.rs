@@ -21,3 +21,4 @@ pub mod standin;
 pub mod state;
 pub mod system;
 pub mod transport;
+pub mod yaml;

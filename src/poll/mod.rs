@@ -41,7 +41,8 @@ impl Target {
     async fn poll_through(&self, http: &dyn Http) -> Result<Answer, Failure> {
         // After a panic only the provider's session is used again, and its locks hold no partial state.
         let polled = AssertUnwindSafe(self.in_time(http)).catch_unwind();
-        let polled = polled.await.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; the log says where")));
+        let polled =
+            polled.await.unwrap_or_else(|_| Err(Failure::new(Reason::Internal, "a panic in the poll; the log says where")));
         self.masked(polled)
     }
 

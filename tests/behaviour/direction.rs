@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The modules of the crate from the lowest layer up, each with the modules that it may import: only lower ones.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("nearest", &[]),
+    ("yaml", &[]),
     ("problem", &[]),
     ("system", &[]),
     ("standin", &[]),
     ("format", &["domain"]),
     ("secret", &["domain", "problem", "system"]),
     ("transport", &["domain", "secret", "system"]),
-    ("provider", &["domain", "nearest", "problem", "secret", "system", "transport"]),
-    ("config", &["domain", "problem", "provider", "secret", "system"]),
+    ("provider", &["domain", "nearest", "problem", "secret", "system", "transport", "yaml"]),
+    ("config", &["domain", "nearest", "problem", "provider", "secret", "system", "yaml"]),
     ("state", &["domain", "system"]),
     ("poll", &["config", "domain", "problem", "provider", "secret", "state", "transport"]),
     ("exposition", &["domain", "state", "system"]),

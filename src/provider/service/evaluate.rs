@@ -170,7 +170,8 @@ impl Evaluation<'_> {
         if let Err(unreadable) = document {
             return Err(self.failure(unreadable.reason, unreadable.detail.clone()));
         }
-        self.lines.push(format!("  error     {}", if matches!(self.call.error, ErrorRule::Off) { "not looked for" } else { "none" }));
+        self.lines
+            .push(format!("  error     {}", if matches!(self.call.error, ErrorRule::Off) { "not looked for" } else { "none" }));
         let kept = self.keep()?;
         let token = self.token()?;
         let readings = readings::read(self)?;
@@ -179,7 +180,8 @@ impl Evaluation<'_> {
 
     fn by_status(&self, text: &str) -> Failure {
         let status = self.job.response.status;
-        let detail = if text.is_empty() { format!("HTTP {}", status.as_u16()) } else { format!("HTTP {}: {text}", status.as_u16()) };
+        let detail =
+            if text.is_empty() { format!("HTTP {}", status.as_u16()) } else { format!("HTTP {}: {text}", status.as_u16()) };
         self.failure(reason_of_status(status).unwrap_or(Reason::Decode), detail)
     }
 
@@ -321,7 +323,8 @@ impl Evaluation<'_> {
             Value::Number(number) => Ok(Secret::new(number.text.to_string())),
             other => Err(format!("yields {} where a token is wanted", other.kind())),
         });
-        let text = text.map_err(|what| self.failure(Reason::Decode, format!("session.token: {}", said(&session.token, &what))))?;
+        let text =
+            text.map_err(|what| self.failure(Reason::Decode, format!("session.token: {}", said(&session.token, &what))))?;
         let lifetime = self.lifetime(session)?;
         let until = lifetime.map_or_else(|| "until it is refused".to_owned(), |lifetime| format!("for {} s", lifetime.as_secs()));
         self.lines.push(format!("  session   {:<40} ***, {until}", session.token.text()));

@@ -61,7 +61,9 @@ impl Example {
             (Expected::Failure(wanted), Err(failure)) => {
                 Err(format!("fails with {} where {} is expected: {}", failure.reason.as_str(), wanted.as_str(), failure.detail))
             }
-            (Expected::Failure(wanted), Ok(_)) => Err(format!("yields readings where the failure {} is expected", wanted.as_str())),
+            (Expected::Failure(wanted), Ok(_)) => {
+                Err(format!("yields readings where the failure {} is expected", wanted.as_str()))
+            }
             (Expected::Readings(_), Err(failure)) => Err(failure.detail),
             (Expected::Readings(wanted), Ok(answer)) => difference(wanted, answer),
         }
@@ -70,15 +72,23 @@ impl Example {
 
 fn difference(wanted: &[Reading], answer: Answer) -> Result<(), String> {
     let wanted = Answer::new(wanted.to_vec()).readings;
-    let extra = answer.readings.iter().filter(|reading| !wanted.contains(reading)).map(|reading| format!("yields {}", described(reading)));
-    let lacking = wanted.iter().filter(|reading| !answer.readings.contains(reading)).map(|reading| format!("expects {}", described(reading)));
+    let extra = answer
+        .readings
+        .iter()
+        .filter(|reading| !wanted.contains(reading))
+        .map(|reading| format!("yields {}", described(reading)));
+    let lacking = wanted
+        .iter()
+        .filter(|reading| !answer.readings.contains(reading))
+        .map(|reading| format!("expects {}", described(reading)));
     let differences: Vec<String> = extra.chain(lacking).collect();
     if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
 }
 
 /// A reading as the page of metrics shows it, without the labels of the source.
 pub(crate) fn described(reading: &Reading) -> String {
-    let labels = reading.labels().filter(|(.., label)| !label.is_empty()).map(|(name, _, label)| format!("{name}={:?}", label.as_str()));
+    let labels =
+        reading.labels().filter(|(.., label)| !label.is_empty()).map(|(name, _, label)| format!("{name}={:?}", label.as_str()));
     let labels = labels.collect::<Vec<_>>().join(",");
     let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
     let value = match reading.value() {

@@ -123,7 +123,8 @@ impl<'a> Slots<'a> {
             filled.push_str(text);
             Ok(())
         })?;
-        secret_header(&filled).map_err(|_| Unfilled { slot: None, what: "a header holds characters that cannot be sent".to_owned() })
+        secret_header(&filled)
+            .map_err(|_| Unfilled { slot: None, what: "a header holds characters that cannot be sent".to_owned() })
     }
 
     fn json(self, json: &Json, written: &mut String) -> Result<(), Unfilled> {
@@ -132,7 +133,9 @@ impl<'a> Slots<'a> {
             Json::Flag(flag) => written.push_str(if *flag { "true" } else { "false" }),
             Json::Number(number) => written.push_str(number),
             Json::Text(template) => match &*template.0 {
-                [Piece::Slot(slot @ Slot::Parameter(index))] if matches!(self.values.0.get(*index), Some(super::values::Given::List(_))) => {
+                [Piece::Slot(slot @ Slot::Parameter(index))]
+                    if matches!(self.values.0.get(*index), Some(super::values::Given::List(_))) =>
+                {
                     let texts = self.texts(*slot).iter().map(|text| quoted(text.expose()));
                     let _ = write!(written, "[{}]", texts.collect::<Vec<_>>().join(","));
                 }
@@ -213,7 +216,9 @@ impl<'a> Slots<'a> {
         // URL parsers resolve these segments, so that another path would be asked.
         let relative = |segment: &str| matches!(&*percent_decode_str(segment).decode_utf8_lossy(), "." | "..");
         match last {
-            Some(slot) if path.split('/').any(relative) => Err(Unfilled::of(slot, "makes a path that leads elsewhere; correct it")),
+            Some(slot) if path.split('/').any(relative) => {
+                Err(Unfilled::of(slot, "makes a path that leads elsewhere; correct it"))
+            }
             _ => Ok((path, query)),
         }
     }
@@ -233,7 +238,10 @@ impl<'a> Slots<'a> {
             Authorization::Basic { username, password } => {
                 let (name, word) = (self.text(username)?, self.text(password)?);
                 if name.contains(':') {
-                    return Err(Unfilled { slot: first_slot(username), what: "must not hold a colon in basic authentication".to_owned() });
+                    return Err(Unfilled {
+                        slot: first_slot(username),
+                        what: "must not hold a colon in basic authentication".to_owned(),
+                    });
                 }
                 header(None, &format!("Basic {}", STANDARD.encode(format!("{name}:{word}"))))
             }

@@ -12,6 +12,7 @@ mod hint;
 mod lifetime;
 mod lines;
 mod poll;
+mod read;
 mod readings;
 mod session;
 mod time;
@@ -24,4 +25,5 @@ pub(crate) use description::{
 pub(crate) use example::{Canned, CannedAnswer, Example, Expected};
 pub(crate) use fill::check;
 pub(crate) use poll::Service;
+pub(crate) use read::{Mistake, Read, is_name, read, read_example};
 pub(crate) use values::{Given, Values};

@@ -47,7 +47,11 @@ impl Service {
     #[must_use]
     pub(crate) fn new(description: Arc<Description>, values: Values) -> Self {
         let parameters = values.document(&description);
-        Self { compiled: Arc::new(Compiled { description, values, parameters }), sessions: Sessions::default(), seen: Mutex::default() }
+        Self {
+            compiled: Arc::new(Compiled { description, values, parameters }),
+            sessions: Sessions::default(),
+            seen: Mutex::default(),
+        }
     }
 
     /// Every spelling of the configured secrets that a request carries beside the secrets themselves: basic authentication.
@@ -172,9 +176,10 @@ impl Service {
             false
         });
         match twice {
-            Some(metric) => {
-                Err(Failure::new(Reason::Decode, format!("two readings are one series of {metric}; a label must tell them apart")))
-            }
+            Some(metric) => Err(Failure::new(
+                Reason::Decode,
+                format!("two readings are one series of {metric}; a label must tell them apart"),
+            )),
             None => Ok(Answer::new(readings)),
         }
     }
@@ -267,7 +272,10 @@ impl<'a> Run<'a> {
         let slots = Slots { values: &compiled.values, kept: &self.kept, session: self.token, element: element.as_ref() };
         let request = fill::request(call, slots).map_err(|unfilled| unsendable(&compiled.description, &place, &unfilled))?;
         *self.budget = self.budget.checked_sub(1).ok_or_else(|| {
-            Failure::new(Reason::TooLarge, format!("{place}: the poll needs more than {REQUEST_LIMIT} requests; split the list over several sources"))
+            Failure::new(
+                Reason::TooLarge,
+                format!("{place}: the poll needs more than {REQUEST_LIMIT} requests; split the list over several sources"),
+            )
         })?;
         let response = self.http.send(request).await?;
         let received = response.received;

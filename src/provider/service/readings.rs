@@ -130,7 +130,8 @@ impl Element<'_, '_> {
     fn figure(&mut self, figure: &FigureRule, labels: &Labels) -> Result<Option<Reading>, Failure> {
         let place = format!("{}.{}", self.place, figure.kind.key());
         let value = self.one(&figure.expression, &place)?;
-        let listed = matches!(figure.kind, FigureKind::Units | FigureKind::Sms) && self.rule.format.unlimited.contains(&Value::Null);
+        let listed =
+            matches!(figure.kind, FigureKind::Units | FigureKind::Sms) && self.rule.format.unlimited.contains(&Value::Null);
         if value == Value::Null && !listed {
             return self.missing(figure, &place, labels);
         }
@@ -197,7 +198,9 @@ impl Element<'_, '_> {
     fn amount(&mut self, figure: &FigureRule, value: &Value, place: &str) -> Result<Figure, Failure> {
         match self.count(figure, value, place)? {
             Quantity::Limited(amount) => Ok(amount),
-            Quantity::Unlimited => Err(self.wrong(place, &figure.expression, "a word for unlimited where money is wanted", value)),
+            Quantity::Unlimited => {
+                Err(self.wrong(place, &figure.expression, "a word for unlimited where money is wanted", value))
+            }
         }
     }
 

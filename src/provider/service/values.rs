@@ -35,7 +35,8 @@ impl Values {
     pub(crate) fn of_example(parameters: &[Parameter], given: &[(Box<str>, Vec<String>)]) -> Self {
         let value = |parameter: &Parameter| {
             let given = given.iter().find(|(name, _)| *name == parameter.name).map(|(_, texts)| texts.clone());
-            let url = |text: &str| if parameter.name.as_ref() == "url" { format!("https://{text}.example/") } else { text.to_owned() };
+            let url =
+                |text: &str| if parameter.name.as_ref() == "url" { format!("https://{text}.example/") } else { text.to_owned() };
             let usual = || vec![parameter.default.as_deref().map_or_else(|| url(&parameter.name), str::to_owned)];
             let mut texts = given.unwrap_or_else(usual).into_iter().map(Secret::new);
             if parameter.list {
