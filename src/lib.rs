@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod domain;
 pub mod exposition;
 pub mod format;
+pub mod nearest;
 pub mod poll;
 pub mod problem;
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The modules of the crate from the lowest layer up, each with the modules that it may import: only lower ones.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
+    ("nearest", &[]),
     ("domain", &[]),
     ("problem", &[]),
     ("system", &[]),
@@ -13,8 +14,8 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("format", &["domain"]),
     ("secret", &["domain", "problem", "system"]),
     ("transport", &["domain", "secret", "system"]),
-    ("provider", &["domain", "problem", "secret", "transport"]),
-    ("config", &["domain", "problem", "provider", "secret", "system"]),
+    ("provider", &["domain", "nearest", "problem", "secret", "transport"]),
+    ("config", &["domain", "nearest", "problem", "provider", "secret", "system"]),
     ("state", &["domain", "system"]),
     ("poll", &["config", "domain", "problem", "provider", "secret", "state", "transport"]),
     ("exposition", &["domain", "state", "system"]),
@@ -28,6 +29,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "domain",
             "exposition",
             "format",
+            "nearest",
             "poll",
             "problem",
             "secret",
