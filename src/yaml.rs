@@ -107,6 +107,20 @@ impl Node {
         self.entries()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
+    /// The node as a text that is equal for equal nodes, wherever they stand.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        match &self.kind {
+            Kind::Plain(text) => format!("{text:?}."),
+            Kind::Quoted(text) => format!("{text:?}"),
+            Kind::List(items) => format!("[{}]", items.iter().map(Self::canonical).collect::<Vec<_>>().join(",")),
+            Kind::Map(entries) => {
+                let entry = |entry: &Entry| format!("{:?}:{}", entry.key, entry.value.canonical());
+                format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+
     /// What it is, for messages.
     #[must_use]
     pub fn described(&self) -> &'static str {

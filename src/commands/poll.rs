@@ -115,7 +115,7 @@ fn table(polled: &[Polled]) -> String {
                 let mark = row.low.map(low_mark).unwrap_or_default();
                 [
                     about.name.to_string(),
-                    about.provider.to_owned(),
+                    about.provider.to_string(),
                     row.what.to_owned(),
                     row.of,
                     row.figure,
@@ -161,7 +161,7 @@ fn source_json(polled: &Polled) -> Json {
     };
     json!({
         "source": &*polled.about.name,
-        "provider": polled.about.provider,
+        "provider": &*polled.about.provider,
         "up": polled.result.is_ok(),
         "failure": failure,
         "duration_seconds": polled.took.as_secs_f64(),

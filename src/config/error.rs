@@ -3,16 +3,19 @@
 //! serde's messages quote the wrong value, which can be a secret in the wrong place. This module removes it.
 
 use crate::problem::{self, Cause, Problem};
+use crate::provider::service::Mistake;
+use crate::yaml::Malformed;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 /// A configuration that cannot be used. It prints as one line.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{line}")]
+#[derive(Debug, Clone)]
 pub struct ConfigError {
     line: String,
-    #[source]
+    /// Further problems of the same file, each as one line.
+    more: Vec<String>,
     cause: Option<Cause>,
 }
 
@@ -43,14 +46,56 @@ impl ConfigError {
         Self::at_location(path, error, &format!("{text}; {fix}"))
     }
 
+    /// A tree that cannot be read.
+    pub(super) fn of_malformed(path: &Path, malformed: &Malformed) -> Self {
+        let Malformed { at, text } = malformed;
+        Self::new(&format!("{}:{}:{}: {text}", path.display(), at.line, at.column), None)
+    }
+
+    /// Every mistake, one line each. There is at least one.
+    pub(crate) fn of_mistakes(path: &Path, mistakes: &[Mistake]) -> Self {
+        let line = |Mistake { at, place, text }: &Mistake| {
+            let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
+            one_line(&format!("{}:{}:{}: {place}{text}", path.display(), at.line, at.column))
+        };
+        let mut lines = mistakes.iter().map(line);
+        let first = lines.next().unwrap_or_default();
+        Self { line: first, more: lines.collect(), cause: None }
+    }
+
+    /// Each problem as one line.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.line.as_str()).chain(self.more.iter().map(String::as_str))
+    }
+
     fn at_location(path: &Path, error: &serde_yaml::Error, text: &str) -> Self {
         let Some(location) = error.location() else { return Self::of_file(path, text) };
         Self::new(&format!("{}:{}:{}: {text}", path.display(), location.line(), location.column()), None)
     }
 
     fn new(line: &str, cause: Option<Cause>) -> Self {
-        Self { line: line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(), cause }
+        Self { line: one_line(line), more: Vec::new(), cause }
     }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)?;
+        match self.more.len() {
+            0 => Ok(()),
+            more => write!(f, " (and {more} more; `check` lists them)"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| &**cause as &(dyn std::error::Error + 'static))
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The message without the position that the library appends. This module puts it in front.

@@ -6,20 +6,24 @@
 mod error;
 mod scalar;
 mod schema;
+mod services;
 pub(crate) mod yaml;
 
 use crate::domain::{Label, Limits, Low, LowMetric, Thresholds};
 use crate::problem::{Problem, join};
-use crate::provider::Settings;
+use crate::provider::service::Pace;
+use crate::provider::{Entry, Settings};
 use crate::secret::SecretRef;
 use crate::system::files;
-use scalar::show;
+use crate::yaml::Node;
+use scalar::{Interval, MaxAge, Timeout, show};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::ConfigError;
+pub use services::OwnService;
 pub(crate) use scalar::UniqueMap;
 
 /// Largest configuration file, in bytes: enough for the sources of many processes.
@@ -48,6 +52,8 @@ pub struct Config {
     pub network: Network,
     /// In the order of the file; names are unique.
     pub sources: Vec<Source>,
+    /// The services that the file describes, in its order.
+    pub services: Vec<OwnService>,
     /// The names of all sources in the file, including those left out.
     pub names: Vec<String>,
     /// Whether users outside the file's group can read it. A secret should not stand in it then.
@@ -106,8 +112,39 @@ impl Config {
     }
 
     fn parse(path: &Path, bytes: &[u8], names: &[String]) -> Result<Self, ConfigError> {
-        let file: schema::File = yaml::parse(path, bytes)?;
-        check(path, file, names).map_err(|problem| ConfigError::of_problem(path, &problem))
+        let mut file: schema::File = yaml::parse(path, bytes)?;
+        let (services, settings) = read_services(path, bytes, &file, names)?;
+        insert(&mut file, settings);
+        let config = check(path, file, names).map_err(|problem| ConfigError::of_problem(path, &problem))?;
+        Ok(Config { services, ..config })
+    }
+}
+
+/// The services of the file, and the settings of the sources that use services.
+fn read_services(
+    path: &Path,
+    bytes: &[u8],
+    file: &schema::File,
+    names: &[String],
+) -> Result<(Vec<OwnService>, BTreeMap<usize, Settings>), ConfigError> {
+    let wanted = |source: &schema::Source| names.is_empty() || names.contains(&source.name.0);
+    let used = file.sources.iter().enumerate().filter(|(_, source)| wanted(source));
+    let used = used.filter_map(|(i, source)| if let Entry::Other(name) = &source.provider { Some((i, name.clone())) } else { None });
+    let used: Vec<(usize, String)> = used.collect();
+    if used.is_empty() && file.services.is_none() {
+        return Ok((Vec::new(), BTreeMap::new()));
+    }
+    let text = files::text(bytes).map_err(|problem| ConfigError::of_file(path, &format!("{problem}; save it as UTF-8")))?;
+    let tree = Node::parse(text).map_err(|malformed| ConfigError::of_malformed(path, &malformed))?;
+    services::read(&tree, &used).map_err(|mistakes| ConfigError::of_mistakes(path, &mistakes))
+}
+
+/// Puts the settings of services into their sources.
+fn insert(file: &mut schema::File, settings: BTreeMap<usize, Settings>) {
+    for (index, settings) in settings {
+        if let Some(source) = file.sources.get_mut(index) {
+            source.provider = Entry::BuiltIn(settings);
+        }
     }
 }
 
@@ -133,24 +170,40 @@ fn check(path: &Path, file: schema::File, names: &[String]) -> Result<Config, Pr
         all.push(name);
     }
     let network = Network { proxy: defaults.proxy, ca_file: defaults.ca_file };
-    Ok(Config { file: path.to_owned(), network, sources, names: all, others_can_read: false })
+    Ok(Config { file: path.to_owned(), network, sources, services: Vec::new(), names: all, others_can_read: false })
 }
 
 fn source(place: String, entry: schema::Source, defaults: &schema::Defaults) -> Result<Source, Problem> {
-    let timing = Timing::of(&place, &entry, defaults)?;
-    let low = low(&join(&place, "low"), entry.low.unwrap_or_default())?;
-    entry.provider.check().map_err(|problem| problem.below(entry.provider.name()).below("provider").below(&place))?;
+    let schema::Source { name, interval, timeout, max_age, proxy, ca_file, provider, low: thresholds } = entry;
+    let provider = match provider {
+        Entry::BuiltIn(settings) => settings,
+        // Every source that is wanted has its settings.
+        Entry::Other(_) => return Err(Problem::at(join(&place, "provider"), "unknown name")),
+    };
+    let stated = Stated { place: &place, name: &name.0, interval, timeout, max_age };
+    let timing = stated.timing(&provider, defaults)?;
+    let low = low(&join(&place, "low"), thresholds.unwrap_or_default())?;
+    provider.check().map_err(|problem| problem.below(provider.name()).below("provider").below(&place))?;
     Ok(Source {
-        place,
-        name: entry.name.0.into(),
-        provider: entry.provider,
+        name: name.0.into(),
+        provider,
         interval: timing.interval,
         timeout: timing.timeout,
         max_age: timing.max_age,
-        network: Network { proxy: entry.proxy, ca_file: entry.ca_file },
+        network: Network { proxy, ca_file },
         direct: false,
         low,
+        place,
     })
+}
+
+/// What a source states of its timing.
+struct Stated<'a> {
+    place: &'a str,
+    name: &'a str,
+    interval: Option<Interval>,
+    timeout: Option<Timeout>,
+    max_age: Option<MaxAge>,
 }
 
 struct Timing {
@@ -159,26 +212,33 @@ struct Timing {
     max_age: Duration,
 }
 
-impl Timing {
-    fn of(place: &str, entry: &schema::Source, defaults: &schema::Defaults) -> Result<Self, Problem> {
-        let interval = entry.interval.or(defaults.interval).map_or_else(default_interval, |interval| interval.0);
-        let timeout = entry.timeout.or(defaults.timeout).map_or_else(|| default_timeout(interval), |timeout| timeout.0);
-        let max_age = entry.max_age.or(defaults.max_age).map_or_else(|| default_max_age(interval), |max_age| max_age.0);
+impl Stated<'_> {
+    fn timing(&self, provider: &Settings, defaults: &schema::Defaults) -> Result<Timing, Problem> {
+        let pace = provider.pace();
+        let usual = pace.and_then(|pace| pace.default).unwrap_or_else(default_interval);
+        let interval = self.interval.or(defaults.interval).map_or(usual, |interval| interval.0);
+        let timeout = self.timeout.or(defaults.timeout).map_or_else(|| default_timeout(interval), |timeout| timeout.0);
+        let max_age = self.max_age.or(defaults.max_age).map_or_else(|| default_max_age(interval), |max_age| max_age.0);
         // The place is where the value stands; the source may only have inherited it.
         let at = |own: bool, key: &str, text: String| {
-            let inherited = || Problem::at(format!("defaults.{key}"), format!("{text}, or give {place} its own"));
-            if own { Problem::at(join(place, key), text.clone()) } else { inherited() }
+            let inherited = || Problem::at(format!("defaults.{key}"), format!("{text}, or give {} its own", self.place));
+            if own { Problem::at(join(self.place, key), text.clone()) } else { inherited() }
         };
-        let (named, interval_shown) = (&entry.name.0, show(interval));
+        let (named, interval_shown) = (self.name, show(interval));
+        if let Some(Pace { minimum, .. }) = pace.filter(|pace| interval < pace.minimum) {
+            let service = provider.name();
+            let text = format!("{interval_shown} is below the minimum of {service}, {}; lengthen it", show(*minimum));
+            return Err(at(self.interval.is_some(), "interval", text));
+        }
         if timeout >= interval {
             let text = format!("{} is not shorter than the interval of {named}, {interval_shown}; shorten it", show(timeout));
-            return Err(at(entry.timeout.is_some(), "timeout", text));
+            return Err(at(self.timeout.is_some(), "timeout", text));
         }
         if max_age < interval {
             let text = format!("{} is shorter than the interval of {named}, {interval_shown}; lengthen it", show(max_age));
-            return Err(at(entry.max_age.is_some(), "max_age", text));
+            return Err(at(self.max_age.is_some(), "max_age", text));
         }
-        Ok(Self { interval, timeout, max_age })
+        Ok(Timing { interval, timeout, max_age })
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::scalar::{Interval, Level, MaxAge, Name, Timeout, UniqueMap};
 use crate::problem;
-use crate::provider::Settings;
+use crate::provider::Entry;
 use crate::secret::SecretRef;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
 
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields, expecting = "a map with the key sources")]
 pub(super) struct File {
     pub defaults: Option<Defaults>,
+    /// Read as a tree, whose nodes know their place.
+    pub services: Option<IgnoredAny>,
     #[serde(deserialize_with = "listed")]
     pub sources: Vec<Source>,
 }
@@ -43,7 +46,7 @@ pub(super) struct Source {
     pub ca_file: Option<PathBuf>,
     // As a map with one key rather than as a YAML tag.
     #[serde(with = "serde_yaml::with::singleton_map")]
-    pub provider: Settings,
+    pub provider: Entry,
     pub low: Option<Low>,
 }
 

@@ -216,7 +216,7 @@ mod tests {
         for name in names {
             let (interval, max_age) = (Duration::from_secs(60), Duration::from_secs(600));
             let name = (*name).into();
-            let about = About { name, provider: "p", identity: Identity([0; 32]), interval, max_age, low: Low::default() };
+            let about = About { name, provider: "p".into(), identity: Identity([0; 32]), interval, max_age, low: Low::default() };
             store.insert(SourceState::new(Arc::new(about)));
         }
         store

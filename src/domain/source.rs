@@ -11,7 +11,7 @@ pub struct About {
     /// The unique name.
     pub name: Arc<str>,
     /// The name of its provider.
-    pub provider: &'static str,
+    pub provider: Arc<str>,
     /// Shows whether it is the same account after a reload or a restart.
     pub identity: Identity,
     /// The configured interval.

@@ -98,7 +98,7 @@ struct Lines {
 impl Lines {
     fn new(state: &SourceState) -> Self {
         let mut head = b"{provider=\"".to_vec();
-        escape(&mut head, state.about.provider);
+        escape(&mut head, &state.about.provider);
         head.extend_from_slice(b"\",source=\"");
         escape(&mut head, &state.about.name);
         head.push(b'"');

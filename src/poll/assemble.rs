@@ -6,6 +6,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::domain::{About, Identity};
 use crate::poll::Target;
 use crate::problem::{Problem, join};
+use crate::provider::service::Values;
 use crate::provider::{Build, Provider};
 use crate::secret::{Secret, SecretRef};
 use crate::transport::client::{ClientError, Clients, ExtraRoots, Network};
@@ -45,20 +46,22 @@ pub struct Recipe {
     pub network: Network,
     /// Timeout of one HTTP call.
     pub timeout: Duration,
+    /// The description and the values of a service.
+    pub(crate) service: Option<(Arc<str>, Values)>,
 }
 
 impl Recipe {
     /// Whether the provider built from one can keep serving the other, given that both ask the same account.
     #[must_use]
     pub fn makes_same_provider(&self, other: &Self) -> bool {
-        self.secrets == other.secrets && self.url == other.url
+        self.secrets == other.secrets && self.url == other.url && self.service == other.service
     }
 }
 
 /// A digest of the settings that say which account is asked. It is the key of state on disk, so it must never change for the same
 /// account: each setting enters with its key and its length, in the order of the keys.
-fn identity(provider: &str, account: &[(&'static str, Secret)]) -> Identity {
-    let mut settings: Vec<(&str, &str)> = account.iter().map(|(key, value)| (*key, value.expose())).collect();
+fn identity(provider: &str, account: &[(Box<str>, Secret)]) -> Identity {
+    let mut settings: Vec<(&str, &str)> = account.iter().map(|(key, value)| (&**key, value.expose())).collect();
     settings.sort_unstable();
     settings.insert(0, ("provider", provider));
     let mut identity = Context::new(&SHA256);
@@ -119,6 +122,9 @@ impl Findings {
         if config.names.is_empty() {
             warnings.push("sources: no source is configured, so nothing is polled".to_owned());
         }
+        warnings.extend(config.services.iter().filter(|service| service.replaces).map(|service| {
+            format!("services.{0}: stands in for the catalogue's description of {0}", service.description.name)
+        }));
         warnings.extend(self.cleartext.into_iter().map(|source| {
             format!("{source}: its credentials cross the network in the clear; use an https url if the provider has one")
         }));
@@ -139,6 +145,7 @@ struct Resolved {
     identity: Identity,
     secrets: Vec<Secret>,
     url: Option<Url>,
+    service: Option<(Arc<str>, Values)>,
     network: Network,
 }
 
@@ -160,24 +167,24 @@ impl Resolved {
             direct: source.direct,
         };
         let identity = identity(source.provider.name(), &build.account);
-        Ok(Self { provider, identity, secrets: build.secrets, url: build.url, network })
+        Ok(Self { provider, identity, secrets: build.secrets, url: build.url, service: build.account_of, network })
     }
 
     /// Gives it its network client.
     fn ready(self, source: config::Source, clients: &mut Clients) -> Result<Ready, Unusable> {
-        let Self { provider, identity, secrets, url, network } = self;
+        let Self { provider, identity, secrets, url, service, network } = self;
         let http = clients.client(&network, source.timeout).map_err(|error| Unusable::Network(source.name.clone(), error))?;
         let about = About {
             name: source.name,
-            provider: source.provider.name(),
+            provider: source.provider.name().into(),
             identity,
             interval: source.interval,
             max_age: source.max_age,
             low: source.low,
         };
         let masked = [&secrets, http.secrets()].concat();
-        let target = Target { provider, http: Box::new(http), secrets: masked, limit: None };
-        Ok(Ready { about, target, recipe: Recipe { secrets, url, network, timeout: source.timeout } })
+        let target = Target { provider, http: Box::new(http), secrets: masked, limit: service.as_ref().map(|_| source.interval) };
+        Ok(Ready { about, target, recipe: Recipe { secrets, url, network, timeout: source.timeout, service } })
     }
 }
 

@@ -27,7 +27,7 @@ impl Journal {
     }
 
     pub(crate) fn note(&mut self, about: &About, result: &Result<Answer, Failure>) {
-        let (source, provider) = (&*about.name, about.provider);
+        let (source, provider) = (&*about.name, &*about.provider);
         match result {
             Ok(answer) => {
                 let readings = answer.readings.len();
@@ -61,7 +61,7 @@ impl Journal {
     }
 
     fn note_oddities(&mut self, about: &About, answer: &Answer) {
-        let (source, provider) = (&*about.name, about.provider);
+        let (source, provider) = (&*about.name, &*about.provider);
         let before = std::mem::replace(&mut self.remarked, !answer.remarks.is_empty());
         for remark in answer.remarks.iter().filter(|_| !before) {
             tracing::warn!(source, provider, remark, "an odd answer");

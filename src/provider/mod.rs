@@ -9,7 +9,7 @@
 mod answer;
 mod document;
 mod found;
-mod service;
+pub mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,8 @@ use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::transport::Http;
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, EnumAccess, IgnoredAny, VariantAccess, Visitor};
+use std::fmt;
 use std::sync::Arc;
 
 pub use settings::{Build, Endpoint};
@@ -44,22 +45,35 @@ macro_rules! providers {
     ($($name:ident),* $(,)?) => {
         $(mod $name;)*
 
-        /// The `provider` of a source, as the configuration states it: the provider's name over its settings.
+        /// The names of the providers that are written in Rust.
+        pub const BUILT_IN: [&str; [$(stringify!($name)),*].len()] = [$(stringify!($name)),*];
+
+        /// The `provider` of a source with its settings.
         #[expect(non_camel_case_types, reason = "a variant is the provider's name in the configuration and in labels")]
-        #[derive(Debug, Deserialize)]
-        #[serde(expecting = "a map with the provider's name and its settings")]
+        #[derive(Debug)]
         pub enum Settings {
             $(
                 #[doc = concat!("Settings of `", stringify!($name), "`.")]
                 $name($name::Settings),
             )*
+            /// Settings of a service by description.
+            Service(service::Settings),
         }
 
         impl Settings {
             /// The provider's name.
             #[must_use]
-            pub const fn name(&self) -> &'static str {
-                match self { $(Self::$name(_) => stringify!($name),)* }
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)*
+                    Self::Service(settings) => settings.name(),
+                }
+            }
+
+            /// How often a source of it may be polled; `None` where the provider states nothing.
+            #[must_use]
+            pub(crate) fn pace(&self) -> Option<&service::Pace> {
+                if let Self::Service(settings) = self { Some(&settings.description.pace) } else { None }
             }
 
             /// Checks what the settings say together. No secret is resolved.
@@ -67,7 +81,11 @@ macro_rules! providers {
             /// # Errors
             /// The first problem, with its place below the settings.
             pub fn check(&self) -> Result<(), Problem> {
-                match self { $(Self::$name(settings) => settings.check(),)* }
+                match self {
+                    $(Self::$name(settings) => settings.check(),)*
+                    // Checked when it was read.
+                    Self::Service(_) => Ok(()),
+                }
             }
 
             /// Resolves the secrets of the settings and makes the provider.
@@ -75,10 +93,51 @@ macro_rules! providers {
             /// # Errors
             /// The first problem, with its place below the settings.
             pub fn build(&self, build: &mut Build) -> Result<Arc<dyn Provider>, Problem> {
-                match self { $(Self::$name(settings) => Ok(Arc::new(settings.build(build)?)),)* }
+                match self {
+                    $(Self::$name(settings) => Ok(Arc::new(settings.build(build)?)),)*
+                    Self::Service(settings) => Ok(Arc::new(settings.build(build)?)),
+                }
+            }
+        }
+
+        /// The settings of a provider that is written in Rust, or `None` for another name.
+        fn settings_of<'de, A: VariantAccess<'de>>(name: &str, variant: A) -> Result<Option<Settings>, A::Error> {
+            match name {
+                $(stringify!($name) => variant.newtype_variant().map(|settings| Some(Settings::$name(settings))),)*
+                _ => variant.newtype_variant::<IgnoredAny>().map(|_| None),
             }
         }
     };
 }
 
 providers!(adstat, mysmpp, atisu);
+
+/// The `provider` of a source, as the configuration states it: a name over settings.
+#[derive(Debug)]
+pub enum Entry {
+    /// Of a provider that is written in Rust.
+    BuiltIn(Settings),
+    /// Of this name, which may be a service. Its settings are not read yet.
+    Other(String),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_enum("provider", &[], EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map with the provider's name and its settings")
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Entry, A::Error> {
+        let (name, variant) = access.variant::<String>()?;
+        Ok(settings_of(&name, variant)?.map_or(Entry::Other(name), Entry::BuiltIn))
+    }
+}

@@ -35,6 +35,11 @@ impl Endpoint {
         &self.0
     }
 
+    /// The part of the URL that selects an account.
+    pub(super) fn account_part(&self) -> String {
+        service(&self.0)
+    }
+
     /// The URL with a path that ends in a slash, so that other paths can be joined to it.
     #[must_use]
     pub fn into_base(mut self) -> Url {
@@ -58,7 +63,9 @@ pub struct Build {
     /// All secrets, for the mask.
     pub secrets: Vec<Secret>,
     /// Settings that identify the account, by key. Never the password, which may change.
-    pub account: Vec<(&'static str, Secret)>,
+    pub account: Vec<(Box<str>, Secret)>,
+    /// What a source of a service is made of: its description and its values.
+    pub(crate) account_of: Option<(std::sync::Arc<str>, super::service::Values)>,
     /// The URL that is polled.
     pub url: Option<Url>,
     /// Keys of the secrets that are plain text in the configuration.
@@ -83,9 +90,9 @@ impl Build {
 
     /// Records a setting that identifies the account. Blank settings are ignored, so that a key added in a later version does not change
     /// the account. A setting that can be written in several ways must be passed in normalised form.
-    pub fn identify(&mut self, key: &'static str, value: &str) {
+    pub fn identify(&mut self, key: &str, value: &str) {
         if !value.trim().is_empty() {
-            self.account.push((key, Secret::new(value.to_owned())));
+            self.account.push((key.into(), Secret::new(value.to_owned())));
         }
     }
 

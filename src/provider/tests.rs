@@ -3,6 +3,7 @@
 
 mod mutation;
 
+use super::Entry;
 use super::answer::tests::response;
 use super::{Build, Settings};
 use crate::domain::{Answer, Failure, Figure, Label, Measure, Quantity, Reading, Reason, Value as Read};
@@ -36,8 +37,9 @@ impl Http for Canned {
 }
 
 fn poll(settings: &str, status: u16, bodies: &Bodies) -> Result<Answer, Failure> {
-    let settings: Settings =
+    let entry: Entry =
         serde_yaml::with::singleton_map::deserialize(serde_yaml::Deserializer::from_str(settings)).expect("good settings");
+    let Entry::BuiltIn(settings) = entry else { panic!("not built in") };
     let provider = settings.build(&mut Build::default()).expect("a provider");
     let http = Canned { status, bodies: bodies.clone() };
     provider.poll(&http).now_or_never().expect("nothing to wait for")

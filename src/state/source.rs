@@ -172,7 +172,7 @@ pub(super) mod tests {
     pub(in crate::state) fn state() -> SourceState {
         SourceState::new(Arc::new(About {
             name: "a".into(),
-            provider: "p",
+            provider: "p".into(),
             identity: Identity([0; 32]),
             interval: Duration::from_secs(60),
             max_age: Duration::from_secs(600),

@@ -54,7 +54,7 @@ pub(crate) fn source(
     let interval = Duration::from_secs(interval);
     let about = About {
         name: name.into(),
-        provider: "scripted",
+        provider: "scripted".into(),
         identity: Identity([0; 32]),
         interval,
         max_age: interval * 3,

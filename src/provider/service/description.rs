@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) struct Description {
     /// `[a-z0-9][a-z0-9-]{0,31}`; also the label `provider`.
     pub(crate) name: Arc<str>,
+    /// The description as it is written, without places: two that are equal ask and read the same.
+    pub(crate) fingerprint: Arc<str>,
     /// For people.
     pub(crate) title: String,
     /// Where the facts come from: an http or https URL.

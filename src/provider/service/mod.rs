@@ -2,6 +2,7 @@
 //!
 //! A [`Description`] is compiled once and shared by all sources that use it. It owns no connection, clock or metric.
 
+pub(crate) mod catalogue;
 mod description;
 mod evaluate;
 mod example;
@@ -15,6 +16,7 @@ mod poll;
 mod read;
 mod readings;
 mod session;
+mod settings;
 mod time;
 mod values;
 
@@ -26,4 +28,5 @@ pub(crate) use example::{Canned, CannedAnswer, Example, Expected};
 pub(crate) use fill::check;
 pub(crate) use poll::Service;
 pub(crate) use read::{Mistake, Read, is_name, read, read_example};
+pub use settings::Settings;
 pub(crate) use values::{Given, Values};

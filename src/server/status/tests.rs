@@ -27,7 +27,7 @@ fn add(store: &Store, name: &str) {
     let amount = Thresholds { warning: Some(5000.0), critical: None };
     let about = About {
         name: name.into(),
-        provider: "stand-in",
+        provider: "stand-in".into(),
         interval: Duration::from_secs(300),
         max_age: Duration::from_secs(3600),
         low: Low::default().with(LowMetric::Amount, Limits { all: amount, ..Limits::default() }),

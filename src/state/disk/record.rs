@@ -191,7 +191,7 @@ mod tests {
     fn about() -> Arc<About> {
         let (interval, max_age) = (Duration::from_secs(60), Duration::from_secs(3600));
         let (name, identity, low) = ("a".into(), Identity([7; 32]), Low::default());
-        Arc::new(About { name, provider: "p", identity, interval, max_age, low })
+        Arc::new(About { name, provider: "p".into(), identity, interval, max_age, low })
     }
 
     #[test]

@@ -93,6 +93,7 @@ fn description(
     let Asked { session, calls, kept } = asked?;
     Some(Description {
         name: name.into(),
+        fingerprint: cursor.node.canonical().into(),
         title: title?,
         documentation: documentation?,
         pace: pace?,

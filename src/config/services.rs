@@ -1,0 +1,115 @@
+//! The services of the file, and the sources that use services: read from the tree of the file, so that every mistake has its place.
+
+use crate::nearest::nearest;
+use crate::provider::service::{self, Description, Example, Mistake, catalogue};
+use crate::provider::{BUILT_IN, Settings};
+use crate::yaml::{Entry, Node, Position};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A service that the file describes.
+pub struct OwnService {
+    /// Where it stands.
+    pub(crate) at: Position,
+    /// Compiled.
+    pub(crate) description: Arc<Description>,
+    /// What must come of its examples.
+    pub(crate) examples: Vec<(Position, String, Example)>,
+    /// Whether it stands in for a service of the catalogue.
+    pub(crate) replaces: bool,
+}
+
+/// Reads the services of the file, and the settings of the sources that use services, by the index of the source.
+///
+/// # Errors
+/// Every mistake, in the order of the file.
+pub(super) fn read(tree: &Node, used: &[(usize, String)]) -> Result<(Vec<OwnService>, BTreeMap<usize, Settings>), Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let mut own = Vec::new();
+    // A service with mistakes is known too, so that its sources are no mistakes.
+    let mut broken = Vec::new();
+    match tree.get("services") {
+        None => {}
+        Some(services) => match services.entries() {
+            Some(entries) => {
+                for entry in entries {
+                    match read_own(entry) {
+                        Ok(service) => own.push(service),
+                        Err(found) => {
+                            broken.push(entry.key.as_str());
+                            mistakes.extend(found);
+                        }
+                    }
+                }
+            }
+            None => {
+                let text = format!("is {}; write a map of names and descriptions, or drop it", services.described());
+                mistakes.push(Mistake { at: tree.position("services"), place: "services".to_owned(), text });
+            }
+        },
+    }
+    let mut settings = BTreeMap::new();
+    for (index, name) in used {
+        if broken.contains(&name.as_str()) {
+            continue;
+        }
+        match source(tree, *index, name, &own) {
+            Ok(read) => {
+                settings.insert(*index, Settings::Service(read));
+            }
+            Err(found) => mistakes.extend(found),
+        }
+    }
+    mistakes.sort_by_key(|mistake| mistake.at);
+    if mistakes.is_empty() { Ok((own, settings)) } else { Err(mistakes) }
+}
+
+fn read_own(entry: &Entry) -> Result<OwnService, Vec<Mistake>> {
+    let name = entry.key.as_str();
+    let place = format!("services.{name}");
+    let service::Read { description, examples, replaces, mut mistakes } = service::read(name, &entry.value, entry.at, &place);
+    let mut note = |text: String| mistakes.push(Mistake { at: entry.at, place: place.clone(), text });
+    let in_catalogue = catalogue::text(name).is_some();
+    if BUILT_IN.contains(&name) {
+        note(format!("{name} is a provider that is built in and cannot be replaced; choose another name"));
+    } else if in_catalogue && !replaces {
+        note(format!("the catalogue has a service {name}; choose another name, or say replaces: built-in"));
+    } else if replaces && !in_catalogue {
+        note(format!("the catalogue has no service {name} to replace; drop replaces"));
+    }
+    match description {
+        Some(description) if mistakes.is_empty() => Ok(OwnService { at: entry.at, description, examples, replaces }),
+        _ => Err(mistakes),
+    }
+}
+
+fn source(tree: &Node, index: usize, name: &str, own: &[OwnService]) -> Result<service::Settings, Vec<Mistake>> {
+    let place = format!("sources[{index}].provider.{name}");
+    let at = tree.position(&place);
+    let wrong = |text: String| vec![Mistake { at, place: format!("sources[{index}].provider"), text }];
+    let description = match own.iter().find(|service| *service.description.name == *name) {
+        Some(service) => service.description.clone(),
+        None => match catalogue::service(name) {
+            Some(read) => read.map_err(|mistake| wrong(format!("the service {name} of the catalogue is broken: {}", mistake.text)))?,
+            None => return Err(wrong(unknown(name, own))),
+        },
+    };
+    let provider = tree.get("sources").and_then(Node::items).and_then(|sources| sources.get(index)?.get("provider")?.get(name));
+    let provider = provider.ok_or_else(|| wrong("cannot be found in the file".to_owned()))?;
+    service::Settings::read(description, provider, at, &place)
+}
+
+/// That no provider has this name. A name that is no word is not quoted: it could be a secret.
+fn unknown(name: &str, own: &[OwnService]) -> String {
+    let own = own.iter().map(|service| &*service.description.name);
+    let mut known: Vec<&str> = own.collect();
+    known.extend(BUILT_IN);
+    for name in catalogue::names() {
+        known.push(name);
+    }
+    let named = if service::is_name(name) { format!("there is no provider {name}") } else { "unknown name".to_owned() };
+    match nearest(name, known) {
+        Some(meant) => format!("{named}; did you mean {meant}?"),
+        None => format!("{named}; `balance-exporter services` lists those that there are, or describe it under services"),
+    }
+}

@@ -1,0 +1,74 @@
+//! The services that are built in: one table of names and texts, which the build makes from the folder `catalogue/`. Nothing else names
+//! one of them.
+//!
+//! A description is read when a source or a command uses it, once in the life of the process.
+
+use super::description::Description;
+use super::read::{Mistake, read};
+use crate::yaml::{Malformed, Node, Position};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+
+/// The descriptions that were read so far, by name.
+static READ: LazyLock<Mutex<BTreeMap<&'static str, Arc<Description>>>> = LazyLock::new(Mutex::default);
+
+/// The names, in order.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.iter().map(|(name, _)| *name)
+}
+
+/// The file of a service.
+pub(crate) fn text(name: &str) -> Option<&'static str> {
+    CATALOGUE.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|i| CATALOGUE[i].1)
+}
+
+/// The compiled description of a service; `None` if the catalogue has no such name.
+///
+/// # Errors
+/// The first mistake of the file. A test reads every file, so that no released program has one.
+pub(crate) fn service(name: &str) -> Option<Result<Arc<Description>, Mistake>> {
+    let i = CATALOGUE.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    let (name, text) = CATALOGUE[i];
+    let mut known = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(description) = known.get(name) {
+        return Some(Ok(description.clone()));
+    }
+    let description = file(name, text).and_then(|mut file| {
+        let mistake = || Mistake { at: Position { line: 1, column: 1 }, place: name.to_owned(), text: "cannot be read".to_owned() };
+        file.description.take().ok_or_else(|| file.mistakes.into_iter().next().unwrap_or_else(mistake))
+    });
+    Some(description.inspect(|description| {
+        known.insert(name, description.clone());
+    }))
+}
+
+/// Reads a file that holds one description: a map whose only key is the name.
+///
+/// # Errors
+/// Why it is no such file. Mistakes in the description are in the result.
+pub(crate) fn file(wanted: &str, text: &str) -> Result<super::Read, Mistake> {
+    let (name, node, at) = only_description(text)?;
+    if name != wanted {
+        let text = format!("the file describes {name}; name the file and its key alike");
+        return Err(Mistake { at, place: name, text });
+    }
+    Ok(read(&name, &node, at, &name))
+}
+
+/// The name and the node of the only description in a text.
+///
+/// # Errors
+/// Why there is no such description.
+pub(crate) fn only_description(text: &str) -> Result<(String, Node, Position), Mistake> {
+    let start = Position { line: 1, column: 1 };
+    let tree = Node::parse(text).map_err(|Malformed { at, text }| Mistake { at, place: String::new(), text })?;
+    match tree.entries() {
+        Some([entry]) if entry.value.entries().is_some() => Ok((entry.key.clone(), entry.value.clone(), entry.at)),
+        _ => {
+            let text = "is no description; write one name and below it its title, documentation, parameters and calls".to_owned();
+            Err(Mistake { at: start, place: String::new(), text })
+        }
+    }
+}
