@@ -3,12 +3,13 @@
 //! Providers read bodies only through this module. A body is UTF-8 (a byte-order mark is allowed) and one document of RFC 8259, at
 //! most [`DEPTH_LIMIT`] deep and [`VALUES_LIMIT`] values long. The keys of an object are unique, and every number is finite. Duplicate
 //! keys are refused because parsers disagree on which value counts. The whole body is parsed because a parser that skips unused parts
-//! would take a figure from a broken answer.
+//! would take a figure from a broken answer. Described services may also answer XML, within the same limits, or a text.
 
 mod reader;
 #[cfg(test)]
 mod tests;
 mod value;
+mod xml;
 
 use crate::domain::Reason;
 
@@ -18,6 +19,8 @@ pub(crate) use value::{Number, Value};
 pub(super) const DEPTH_LIMIT: usize = 128;
 /// The maximum number of values in a document, including lists and objects.
 pub(super) const VALUES_LIMIT: usize = 100_000;
+/// How much of a body is searched for the marks of a page, in bytes.
+const BEGINNING: usize = 1024;
 
 /// A completely parsed document.
 #[derive(Debug)]
@@ -36,10 +39,14 @@ impl Unreadable {
     fn decode(detail: impl Into<String>) -> Self {
         Self { reason: Reason::Decode, detail: detail.into() }
     }
+
+    fn too_many() -> Self {
+        Self { reason: Reason::TooLarge, detail: format!("the answer holds more than {VALUES_LIMIT} values") }
+    }
 }
 
 impl Document {
-    /// Parses a body.
+    /// Parses a body of JSON.
     ///
     /// # Errors
     /// The problem and its place.
@@ -47,10 +54,33 @@ impl Document {
         if let Some(other) = other_than_json(body) {
             return Err(Unreadable::decode(other));
         }
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let text = std::str::from_utf8(body)
-            .map_err(|error| Unreadable::decode(format!("not UTF-8 from byte {} on", error.valid_up_to() + 1)))?;
-        reader::read(text).map(Self)
+        reader::read(utf_8(body)?).map(Self)
+    }
+
+    /// Parses a body of XML.
+    ///
+    /// # Errors
+    /// The problem and its place.
+    pub(super) fn read_xml(body: &[u8]) -> Result<Self, Unreadable> {
+        let read = utf_8(body).and_then(xml::read);
+        // A page can be well-formed, and an answer can quote a page.
+        let page = match &read {
+            Ok(Value::Object(entries)) => entries.iter().any(|(root, _)| root.eq_ignore_ascii_case("html")),
+            _ => is_page(&beginning(body)),
+        };
+        if page { Err(Unreadable::decode("an HTML page where XML was expected; is the URL right?")) } else { read.map(Self) }
+    }
+
+    /// The whole body as one text, trimmed.
+    ///
+    /// # Errors
+    /// The problem.
+    pub(super) fn read_text(body: &[u8]) -> Result<Self, Unreadable> {
+        if is_page(&beginning(body)) {
+            return Err(Unreadable::decode("an HTML page where a text was expected; is the URL right?"));
+        }
+        let text = utf_8(body)?.trim();
+        if text.is_empty() { Err(Unreadable::decode("the answer is empty")) } else { Ok(Self(Value::Text(text.into()))) }
     }
 
     pub(super) fn read_xml(_: &[u8]) -> Result<Self, Unreadable> {
@@ -70,21 +100,43 @@ impl Document {
     }
 }
 
+fn utf_8(body: &[u8]) -> Result<&str, Unreadable> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    std::str::from_utf8(body).map_err(|error| Unreadable::decode(format!("not UTF-8 from byte {} on", error.valid_up_to() + 1)))
+}
+
 /// Recognises a body that is not JSON at all, which explains more than the place of the first wrong character.
 fn other_than_json(body: &[u8]) -> Option<&'static str> {
-    // The start of an error page identifies it in any encoding.
-    let beginning = String::from_utf8_lossy(&body[..body.len().min(1024)]).to_lowercase();
-    let beginning = beginning.trim_start_matches('\u{feff}').trim_start();
+    let beginning = beginning(body);
     if beginning.is_empty() {
-        return (body.len() <= 1024).then_some("the answer is empty");
+        return (body.len() <= BEGINNING).then_some("the answer is empty");
     }
     if !beginning.starts_with('<') {
         return None;
     }
-    if beginning.starts_with("<!doctype html") || beginning.contains("<html") {
+    if is_page(&beginning) {
         return Some("an HTML page where JSON was expected; is the URL right?");
     }
     Some("HTML or XML where JSON was expected; is the URL right?")
+}
+
+/// The start of a body in lower case. It identifies an error page in any encoding.
+fn beginning(body: &[u8]) -> String {
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(BEGINNING)]).to_lowercase();
+    beginning.trim_start_matches('\u{feff}').trim_start().to_owned()
+}
+
+fn is_page(beginning: &str) -> bool {
+    beginning.starts_with("<!doctype html") || (beginning.starts_with('<') && beginning.contains("<html"))
+}
+
+/// The place of a byte, for messages.
+fn place(text: &str, at: usize) -> String {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let begin = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(&before[begin..]).chars().count() + 1;
+    format!("at line {line} column {column}")
 }
 
 /// Parses a decimal number in the range of a float, with nothing before it and only white space after it.

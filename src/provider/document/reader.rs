@@ -1,7 +1,6 @@
 //! A strict parser for RFC 8259 that enforces the limits of a document.
 
-use super::{DEPTH_LIMIT, Number, Unreadable, VALUES_LIMIT, Value, decimal};
-use crate::domain::Reason;
+use super::{DEPTH_LIMIT, Number, Unreadable, VALUES_LIMIT, Value, decimal, place};
 use std::sync::Arc;
 
 /// Parses a whole text as one document.
@@ -26,8 +25,7 @@ impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Value, Unreadable> {
         self.values += 1;
         if self.values > VALUES_LIMIT {
-            let detail = format!("the answer holds more than {VALUES_LIMIT} values");
-            return Err(Unreadable { reason: Reason::TooLarge, detail });
+            return Err(Unreadable::too_many());
         }
         self.skip_space();
         match self.peek() {
@@ -215,15 +213,12 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, what: &str) -> Unreadable {
-        let before = &self.text[..self.at];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Unreadable::decode(format!("{what} at line {line} column {column}"))
+        Unreadable::decode(format!("{what} {}", place(self.text, self.at)))
     }
 }
 
 /// The first duplicate key.
-fn repeated(entries: &[(Arc<str>, Value)]) -> Option<&str> {
+pub(super) fn repeated(entries: &[(Arc<str>, Value)]) -> Option<&str> {
     let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
     keys.sort_unstable();
     keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])

@@ -251,3 +251,19 @@ proptest! {
         prop_assert_eq!(read(plain.as_bytes()), Ok(number(&plain, decimal(&plain).expect("a figure"))));
     }
 }
+
+#[test]
+fn a_text_answer_is_its_trimmed_body() {
+    let read = |body: &[u8]| Document::read_text(body).map(|document| document.0).map_err(|unreadable| unreadable.detail);
+    assert_eq!(read(b"ACCESS_BALANCE:12.50\r\n"), Ok(text("ACCESS_BALANCE:12.50")));
+    assert_eq!(read("\u{feff} 152,35 ₽ ".as_bytes()), Ok(text("152,35 ₽")));
+    assert_eq!(read(b"<b>5</b>"), Ok(text("<b>5</b>")));
+    assert_eq!(read(b"see <html>"), Ok(text("see <html>")));
+    for empty in [b"".as_slice(), b" \r\n", b"\xef\xbb\xbf\n", &[b' '; 2000]] {
+        assert_eq!(read(empty), Err("the answer is empty".to_owned()));
+    }
+    for page in ["<!DOCTYPE html><p>502", "\n<html>", "<!-- --><HTML lang=en>"] {
+        assert_eq!(read(page.as_bytes()), Err("an HTML page where a text was expected; is the URL right?".to_owned()));
+    }
+    assert_eq!(read(b"\xc0\xe0"), Err("not UTF-8 from byte 1 on".to_owned()));
+}
