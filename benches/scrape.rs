@@ -40,7 +40,7 @@ fn exporter() -> (Arc<Exposition>, Store) {
         let interval = Duration::from_secs(60);
         let about = About {
             name: format!("source{source}").into(),
-            provider: "adstat",
+            provider: "adstat".into(),
             interval,
             max_age: interval,
             low: Low::default(),

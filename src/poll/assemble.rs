@@ -47,7 +47,7 @@ pub struct Recipe {
     /// Timeout of one HTTP call.
     pub timeout: Duration,
     /// The description and the values of a service.
-    pub(crate) service: Option<(Arc<str>, Values)>,
+    pub service: Option<(Arc<str>, Values)>,
 }
 
 impl Recipe {

@@ -83,14 +83,6 @@ impl Document {
         if text.is_empty() { Err(Unreadable::decode("the answer is empty")) } else { Ok(Self(Value::Text(text.into()))) }
     }
 
-    pub(super) fn read_xml(_: &[u8]) -> Result<Self, Unreadable> {
-        Err(Unreadable::decode(""))
-    }
-
-    pub(super) fn read_text(_: &[u8]) -> Result<Self, Unreadable> {
-        Err(Unreadable::decode(""))
-    }
-
     pub(super) const fn root(&self) -> &Value {
         &self.0
     }

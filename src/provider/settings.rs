@@ -65,7 +65,7 @@ pub struct Build {
     /// Settings that identify the account, by key. Never the password, which may change.
     pub account: Vec<(Box<str>, Secret)>,
     /// What a source of a service is made of: its description and its values.
-    pub(crate) account_of: Option<(std::sync::Arc<str>, super::service::Values)>,
+    pub account_of: Option<(std::sync::Arc<str>, super::service::Values)>,
     /// The URL that is polled.
     pub url: Option<Url>,
     /// Keys of the secrets that are plain text in the configuration.

@@ -394,7 +394,7 @@ fn a_text_keeps_its_spelling() {
         let config = Config::from_text(Path::new("f.yaml"), &file).expect("a good file");
         let mut build = Build::default();
         config.sources[0].provider.build(&mut build).expect("a provider");
-        let account = build.account.iter().find(|(key, _)| *key == "accounts").map(|(_, account)| account.expose());
+        let account = build.account.iter().find(|(key, _)| **key == *"accounts").map(|(_, account)| account.expose());
         assert_eq!(account, Some(written));
     }
     let thresholds = with_keys("low: {amount: {warning: 99999999999999999999, critical: -99999999999999999999}}");

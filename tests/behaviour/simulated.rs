@@ -68,7 +68,7 @@ pub(crate) fn source(
 /// A recipe that differs from others by its token. Nothing is made of it here.
 pub(crate) fn recipe(token: &str) -> Recipe {
     let secrets = vec![Secret::new(token.to_owned())];
-    Recipe { secrets, url: None, network: Network::default(), timeout: Duration::from_secs(10) }
+    Recipe { secrets, url: None, network: Network::default(), timeout: Duration::from_secs(10), service: None }
 }
 
 /// A wall clock that follows the simulated clock, plus an offset that a test sets.

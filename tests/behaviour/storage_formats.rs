@@ -33,7 +33,7 @@ fn format_of(directory: &Path) -> Vec<u8> {
 fn about(name: &str) -> About {
     About {
         name: name.into(),
-        provider: "p",
+        provider: "p".into(),
         identity: Identity([7; 32]),
         interval: Duration::from_secs(60),
         max_age: Duration::from_secs(3600),

@@ -120,11 +120,12 @@ pub(crate) fn label(value: &Value) -> Result<String, String> {
         Value::Number(number) => &number.text,
         _ => return Err(format!("{} where a text is wanted", value.kind())),
     };
-    let clean = Label::new(text);
-    let end = clean.as_str().char_indices().nth(LABEL_LIMIT).map_or(clean.as_str().len(), |(at, _)| at);
-    Ok(clean.as_str()[..end].trim_end().to_owned())
+    Ok(cut(text))
 }
 
+/// A text as a label: clean, trimmed, and cut to 200 characters.
 pub(crate) fn cut(text: &str) -> String {
-    text.chars().take(200).collect()
+    let clean = Label::new(text);
+    let end = clean.as_str().char_indices().nth(LABEL_LIMIT).map_or(clean.as_str().len(), |(at, _)| at);
+    clean.as_str()[..end].trim_end().to_owned()
 }

@@ -29,4 +29,4 @@ pub(crate) use fill::check;
 pub(crate) use poll::Service;
 pub(crate) use read::{Mistake, Read, is_name, read, read_example};
 pub use settings::Settings;
-pub(crate) use values::{Given, Values};
+pub use values::{Given, Values};

@@ -10,8 +10,6 @@ use crate::provider::document::Value;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-const MINUTE: i64 = 60_000;
-
 /// All readings of the answer.
 ///
 /// # Errors
@@ -240,9 +238,7 @@ impl Element<'_, '_> {
     /// Rounded to the minute, so that the series does not move with each poll.
     fn relative(&mut self, figure: &FigureRule, value: &Value, place: &str) -> Result<Timestamp, Failure> {
         let seconds = time::seconds(value).map_err(|what| self.wrong(place, &figure.expression, &what, value))?;
-        let after = i64::try_from(seconds.as_millis()).unwrap_or(i64::MAX);
-        let exact = self.evaluation.job.response.received_at.millis.saturating_add(after);
-        let date = Timestamp { millis: exact.saturating_add(MINUTE / 2).div_euclid(MINUTE).saturating_mul(MINUTE) };
+        let date = time::from_now(self.evaluation.job.response.received_at, seconds);
         self.explain_date(figure, value, date);
         Ok(date)
     }

@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::provider::document::{Value, decimal};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// 2000-01-01T00:00:00Z in seconds.
 const FIRST_SECOND: i64 = 946_684_800;
@@ -127,16 +127,13 @@ pub(crate) fn seconds(value: &Value) -> Result<Duration, String> {
 
 /// The point in time that is `after` the answer, rounded to the minute: delays in the network do not move it from poll to poll, unless
 /// it lies close to half a minute.
-pub(crate) fn from_now(received_at: SystemTime, after: Duration) -> Timestamp {
-    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    let received = match received_at.duration_since(UNIX_EPOCH) {
-        Ok(since) => millis(since),
-        Err(before) => -millis(before.duration()),
-    };
-    let exact = received.saturating_add(millis(after));
+pub(crate) fn from_now(received_at: Timestamp, after: Duration) -> Timestamp {
+    let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+    let exact = received_at.millis.saturating_add(after);
     Timestamp { millis: exact.saturating_add(MINUTE / 2).div_euclid(MINUTE).saturating_mul(MINUTE) }
 }
 
-pub(crate) fn shown(_: Timestamp) -> String {
-    String::new()
+/// A date in UTC, for explanations.
+pub(crate) fn shown(date: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(date.millis).map_or_else(|_| "beyond the calendar".to_owned(), |date| date.to_string())
 }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 /// One value for each parameter, in the order of [`Description::parameters`].
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Values(pub(crate) Vec<Given>);
+pub struct Values(pub(crate) Vec<Given>);
 
 /// The value of one parameter.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Given {
+pub enum Given {
+    /// One text.
     One(Secret),
     /// At least one.
     List(Vec<Secret>),
