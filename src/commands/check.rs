@@ -7,7 +7,7 @@ use crate::server::access::Web;
 use crate::transport::client::Clients;
 
 pub(super) fn run(options: &Options) -> Result<(), Failed> {
-    let config = Config::load(&options.config_file, &[])?;
+    let config = Config::check(&options.config_file)?;
     let count = config.sources.len();
     assemble(config, &mut Clients::default())?;
     Web::open(options.web_config_file.as_deref())?;

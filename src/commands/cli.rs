@@ -63,6 +63,31 @@ pub enum Command {
         /// Output format
         #[arg(long, value_name = "FORMAT", default_value = "table", ignore_case = true)]
         output: Output,
+        /// Show each request, each answer and how each figure comes about, instead of the readings alone
+        #[arg(long, conflicts_with = "output")]
+        explain: bool,
+        /// With --explain: do not cut answers
+        #[arg(long, requires = "explain")]
+        full: bool,
+    },
+    /// List the services that can be polled, or print one's description and a source to copy
+    Services {
+        /// The service to print; all are listed if none is named
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Evaluate a service description over answers in files, as poll --explain does; no network
+    Try {
+        /// File with one description, as those of the catalogue
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// File with an answer, - for standard input; repeatable, in the order of the calls. It holds a body, or status line, headers and
+        /// body as `curl -i` prints them
+        #[arg(long = "answer", value_name = "ANSWER")]
+        answers: Vec<PathBuf>,
+        /// Do not cut answers
+        #[arg(long)]
+        full: bool,
     },
     /// Check that the daemon at the first --web.listen-address is healthy; for containers
     Healthcheck,

@@ -7,7 +7,9 @@ mod demo;
 mod healthcheck;
 pub mod logging;
 mod poll;
+mod services;
 mod sockets;
+mod trial;
 
 use crate::config::{Config, ConfigError};
 use crate::poll::assemble::{self, Assembled, Ready, Unusable};
@@ -51,6 +53,14 @@ impl Failed {
         Self::Other(line.to_string())
     }
 
+    /// Each problem as one line.
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Config(error) | Self::Unusable(Unusable::Config(error)) => error.lines().map(str::to_owned).collect(),
+            other => vec![other.to_string()],
+        }
+    }
+
     /// The exit code. Code 78, `EX_CONFIG`, tells systemd that a restart would not help.
     const fn code(&self) -> u8 {
         match self {
@@ -75,8 +85,11 @@ pub fn main() -> ExitCode {
     let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            let line: String = failed.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            stderr::write_last(format!("balance-exporter: {line}\n").into_bytes());
+            let line = |line: &str| {
+                let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+                format!("balance-exporter: {line}\n")
+            };
+            stderr::write_last(failed.lines().iter().map(|text| line(text)).collect::<String>().into_bytes());
             ExitCode::from(failed.code())
         }
     };
@@ -87,13 +100,20 @@ pub fn main() -> ExitCode {
 fn dispatch(Cli { options, command }: Cli) -> Result<(), Failed> {
     leave_no_core()?;
     logging::start(options.log_level, options.log_format);
-    if matches!(command, Some(Command::Check | Command::Poll { .. } | Command::Healthcheck)) {
+    if matches!(
+        command,
+        Some(Command::Check | Command::Poll { .. } | Command::Services { .. } | Command::Try { .. } | Command::Healthcheck)
+    ) {
         stderr::wait_for_room();
     }
     match command {
         None => daemon::run(&options),
         Some(Command::Check) => check::run(&options),
-        Some(Command::Poll { sources, output }) => poll::run(&options, &sources, output),
+        Some(Command::Poll { sources, explain: true, full, .. }) => poll::explain(&options, &sources, full),
+        Some(Command::Poll { sources, output, .. }) => poll::run(&options, &sources, output),
+        Some(Command::Services { name: None }) => services::list(&options),
+        Some(Command::Services { name: Some(name) }) => services::print_one(&options, &name),
+        Some(Command::Try { file, answers, full }) => trial::run(&file, &answers, full),
         Some(Command::Healthcheck) => healthcheck::run(&options),
         Some(Command::Demo) => demo::run(&options),
     }

@@ -6,7 +6,10 @@ use crate::config::Config;
 use crate::domain::{About, Answer, Failure, Quantity, Reading, Value};
 use crate::exposition::Exposition;
 use crate::format::{low_mark, row};
+use crate::nearest::nearest;
 use crate::poll::assemble::Ready;
+use crate::poll::explain;
+use crate::provider::service::described;
 use crate::state::clock::Moment;
 use crate::state::{Outcome, SourceState, Store};
 use crate::system::stderr;
@@ -29,12 +32,7 @@ struct Polled {
 }
 
 pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result<(), Failed> {
-    let config = Config::load(&options.config_file, names)?;
-    if let Some(unknown) = names.iter().find(|name| !config.names.contains(*name)) {
-        let known = config.names.join(", ");
-        return Err(Failed::Usage(format!("no source is named {unknown}; the configuration has {known}")));
-    }
-    let sources = assemble(config, &mut Clients::default())?;
+    let sources = sources(options, names)?;
     let polled = block_on(async { Ok(poll_all(sources).await) })?;
     polled.iter().for_each(warn);
     print(&match output {
@@ -42,8 +40,55 @@ pub(super) fn run(options: &Options, names: &[String], output: Output) -> Result
         Output::Json => as_json(&polled),
         Output::Metrics => metrics(&polled)?,
     })?;
-    let failed: Vec<&str> = polled.iter().filter(|polled| polled.result.is_err()).map(|polled| &*polled.about.name).collect();
-    if failed.is_empty() { Ok(()) } else { Err(Failed::other(format!("failed: {}", failed.join(", ")))) }
+    failed(polled.iter().filter(|polled| polled.result.is_err()).map(|polled| &*polled.about.name))
+}
+
+/// Polls one source after another and prints how each figure comes about.
+pub(super) fn explain(options: &Options, names: &[String], full: bool) -> Result<(), Failed> {
+    let sources = sources(options, names)?;
+    let mut unsuccessful = Vec::new();
+    block_on(async {
+        for Ready { about, target, .. } in sources {
+            let (result, lines) = explain::explain(&target, full).await;
+            let heading = format!("{} ({})", about.name, about.provider);
+            print(&format!("{heading}\n{}\n", explained(&lines, &result)))?;
+            if result.is_err() {
+                unsuccessful.push(about.name);
+            }
+        }
+        Ok(())
+    })?;
+    failed(unsuccessful.iter().map(|name| &**name))
+}
+
+/// The steps of a poll and its outcome.
+pub(super) fn explained(lines: &[String], result: &Result<Answer, Failure>) -> String {
+    let mut text: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();
+    match result {
+        Ok(answer) => {
+            let readings: Vec<String> = answer.readings.iter().map(described).collect();
+            let readings = if readings.is_empty() { "none".to_owned() } else { readings.join("\n          ") };
+            text.push_str(&format!("readings: {readings}\n"));
+        }
+        Err(failure) => text.push_str(&format!("failed: {}: {}\n", failure.reason.as_str(), failure.detail)),
+    }
+    text
+}
+
+fn sources(options: &Options, names: &[String]) -> Result<Vec<Ready>, Failed> {
+    let config = Config::load(&options.config_file, names)?;
+    if let Some(unknown) = names.iter().find(|name| !config.names.contains(*name)) {
+        let known = config.names.join(", ");
+        let meant = nearest(unknown, config.names.iter().map(String::as_str)).map(|meant| format!("did you mean {meant}?"));
+        let meant = meant.unwrap_or_else(|| format!("the configuration has {known}"));
+        return Err(Failed::Usage(format!("no source is named {unknown}; {meant}")));
+    }
+    assemble(config, &mut Clients::default())
+}
+
+fn failed<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), Failed> {
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() { Ok(()) } else { Err(Failed::other(format!("failed: {}", names.join(", ")))) }
 }
 
 /// Logs the remarks on an answer and the thresholds that apply to nothing.

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::ConfigError;
-pub use services::OwnService;
 pub(crate) use scalar::UniqueMap;
+pub use services::OwnService;
 
 /// Largest configuration file, in bytes: enough for the sources of many processes.
 const FILE_LIMIT: u64 = 32 * 1024 * 1024;
@@ -98,8 +98,20 @@ impl Config {
     /// # Errors
     /// The first problem, with its place and the fix.
     pub fn load(path: &Path, names: &[String]) -> Result<Self, ConfigError> {
+        Self::read(path, names, false)
+    }
+
+    /// As [`Config::load`] of all sources, and the examples of the services must come out as they say.
+    ///
+    /// # Errors
+    /// As [`Config::load`], or each example that does not.
+    pub fn check(path: &Path) -> Result<Self, ConfigError> {
+        Self::read(path, &[], true)
+    }
+
+    fn read(path: &Path, names: &[String], with_examples: bool) -> Result<Self, ConfigError> {
         let bytes = files::read(path, FILE_LIMIT).map_err(|error| ConfigError::unreadable(path, error, "--config.file"))?;
-        let config = Self::parse(path, &bytes, names)?;
+        let config = Self::parse(path, &bytes, names, with_examples)?;
         Ok(Self { others_can_read: others_can_read(path), ..config })
     }
 
@@ -108,12 +120,12 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_text(name: &Path, text: &str) -> Result<Self, ConfigError> {
-        Self::parse(name, text.as_bytes(), &[])
+        Self::parse(name, text.as_bytes(), &[], false)
     }
 
-    fn parse(path: &Path, bytes: &[u8], names: &[String]) -> Result<Self, ConfigError> {
+    fn parse(path: &Path, bytes: &[u8], names: &[String], with_examples: bool) -> Result<Self, ConfigError> {
         let mut file: schema::File = yaml::parse(path, bytes)?;
-        let (services, settings) = read_services(path, bytes, &file, names)?;
+        let (services, settings) = read_services(path, bytes, &file, names, with_examples)?;
         insert(&mut file, settings);
         let config = check(path, file, names).map_err(|problem| ConfigError::of_problem(path, &problem))?;
         Ok(Config { services, ..config })
@@ -126,17 +138,19 @@ fn read_services(
     bytes: &[u8],
     file: &schema::File,
     names: &[String],
+    with_examples: bool,
 ) -> Result<(Vec<OwnService>, BTreeMap<usize, Settings>), ConfigError> {
     let wanted = |source: &schema::Source| names.is_empty() || names.contains(&source.name.0);
     let used = file.sources.iter().enumerate().filter(|(_, source)| wanted(source));
-    let used = used.filter_map(|(i, source)| if let Entry::Other(name) = &source.provider { Some((i, name.clone())) } else { None });
+    let used =
+        used.filter_map(|(i, source)| if let Entry::Other(name) = &source.provider { Some((i, name.clone())) } else { None });
     let used: Vec<(usize, String)> = used.collect();
     if used.is_empty() && file.services.is_none() {
         return Ok((Vec::new(), BTreeMap::new()));
     }
     let text = files::text(bytes).map_err(|problem| ConfigError::of_file(path, &format!("{problem}; save it as UTF-8")))?;
     let tree = Node::parse(text).map_err(|malformed| ConfigError::of_malformed(path, &malformed))?;
-    services::read(&tree, &used).map_err(|mistakes| ConfigError::of_mistakes(path, &mistakes))
+    services::read(&tree, &used, with_examples).map_err(|mistakes| ConfigError::of_mistakes(path, &mistakes))
 }
 
 /// Puts the settings of services into their sources.

@@ -19,11 +19,16 @@ pub struct OwnService {
     pub(crate) replaces: bool,
 }
 
-/// Reads the services of the file, and the settings of the sources that use services, by the index of the source.
+/// Reads the services of the file, and the settings of the sources that use services, by the index of the source. `with_examples` also
+/// runs the examples of the services.
 ///
 /// # Errors
 /// Every mistake, in the order of the file.
-pub(super) fn read(tree: &Node, used: &[(usize, String)]) -> Result<(Vec<OwnService>, BTreeMap<usize, Settings>), Vec<Mistake>> {
+pub(super) fn read(
+    tree: &Node,
+    used: &[(usize, String)],
+    with_examples: bool,
+) -> Result<(Vec<OwnService>, BTreeMap<usize, Settings>), Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let mut own = Vec::new();
     // A service with mistakes is known too, so that its sources are no mistakes.
@@ -34,7 +39,12 @@ pub(super) fn read(tree: &Node, used: &[(usize, String)]) -> Result<(Vec<OwnServ
             Some(entries) => {
                 for entry in entries {
                     match read_own(entry) {
-                        Ok(service) => own.push(service),
+                        Ok(service) => {
+                            if with_examples {
+                                mistakes.extend(service::failing(&service.description, &service.examples));
+                            }
+                            own.push(service);
+                        }
                         Err(found) => {
                             broken.push(entry.key.as_str());
                             mistakes.extend(found);
@@ -70,7 +80,7 @@ fn read_own(entry: &Entry) -> Result<OwnService, Vec<Mistake>> {
     let service::Read { description, examples, replaces, mut mistakes } = service::read(name, &entry.value, entry.at, &place);
     let mut note = |text: String| mistakes.push(Mistake { at: entry.at, place: place.clone(), text });
     let in_catalogue = catalogue::text(name).is_some();
-    if BUILT_IN.contains(&name) {
+    if BUILT_IN.iter().any(|built_in| built_in.name == name) {
         note(format!("{name} is a provider that is built in and cannot be replaced; choose another name"));
     } else if in_catalogue && !replaces {
         note(format!("the catalogue has a service {name}; choose another name, or say replaces: built-in"));
@@ -90,7 +100,9 @@ fn source(tree: &Node, index: usize, name: &str, own: &[OwnService]) -> Result<s
     let description = match own.iter().find(|service| *service.description.name == *name) {
         Some(service) => service.description.clone(),
         None => match catalogue::service(name) {
-            Some(read) => read.map_err(|mistake| wrong(format!("the service {name} of the catalogue is broken: {}", mistake.text)))?,
+            Some(read) => {
+                read.map_err(|mistake| wrong(format!("the service {name} of the catalogue is broken: {}", mistake.text)))?
+            }
             None => return Err(wrong(unknown(name, own))),
         },
     };
@@ -103,7 +115,7 @@ fn source(tree: &Node, index: usize, name: &str, own: &[OwnService]) -> Result<s
 fn unknown(name: &str, own: &[OwnService]) -> String {
     let own = own.iter().map(|service| &*service.description.name);
     let mut known: Vec<&str> = own.collect();
-    known.extend(BUILT_IN);
+    known.extend(BUILT_IN.iter().map(|built_in| built_in.name));
     for name in catalogue::names() {
         known.push(name);
     }

@@ -4,7 +4,7 @@
 
 mod session;
 
-use super::Provider;
+use super::{BuiltIn, Provider};
 use super::answer::Refusals;
 use super::document::Document;
 use super::found::Found;
@@ -19,6 +19,15 @@ use serde::Deserialize;
 use session::{Access, Calls};
 use std::collections::BTreeMap;
 use url::Url;
+
+/// For people.
+pub(super) const BUILT_IN: BuiltIn = BuiltIn {
+    name: "adstat",
+    title: "AdStat, cabinets of Telegram advertising",
+    documentation: "https://client.adstat.pro/api/docs",
+    reads: "available, active, total, name",
+    source: "        login: {username: me@example.com, password: {file: /etc/balance-exporter/adstat-password}}\n        # token: {file: /etc/balance-exporter/adstat-token}     instead of login, for a short run\n        # url: https://client.adstat.pro/api/\n        # account_currency: EUR\n        # accounts: [ACC0001, ACC0002]\n",
+};
 
 const DEFAULT_URL: &str = "https://client.adstat.pro/api/";
 

@@ -3,7 +3,7 @@
 //! The documentation requires every header sent here, support for gzip, deflate and brotli, redirects within the host, and one retry
 //! on a reset connection.
 
-use super::Provider;
+use super::{BuiltIn, Provider};
 use super::answer::{self, Refusals};
 use super::document::Document;
 use super::found::Object;
@@ -17,6 +17,15 @@ use futures_util::future::BoxFuture;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use url::Url;
+
+/// For people.
+pub(super) const BUILT_IN: BuiltIn = BuiltIn {
+    name: "atisu",
+    title: "ATI.SU, wallet of the freight exchange",
+    documentation: "https://ati.su/developers/api/",
+    reads: "available, wallet, forbidden",
+    source: "        token: {file: /etc/balance-exporter/atisu-token}\n        ati_code: \"64357\"\n        # url: https://api.ati.su/v1.0/balance\n",
+};
 
 const DEFAULT_URL: &str = "https://api.ati.su/v1.0/balance";
 /// Balances are in atis, the exchange's own unit.

@@ -45,8 +45,8 @@ macro_rules! providers {
     ($($name:ident),* $(,)?) => {
         $(mod $name;)*
 
-        /// The names of the providers that are written in Rust.
-        pub const BUILT_IN: [&str; [$(stringify!($name)),*].len()] = [$(stringify!($name)),*];
+        /// The providers that are written in Rust, sorted by name.
+        pub const BUILT_IN: [BuiltIn; [$(stringify!($name)),*].len()] = [$($name::BUILT_IN),*];
 
         /// The `provider` of a source with its settings.
         #[expect(non_camel_case_types, reason = "a variant is the provider's name in the configuration and in labels")]
@@ -111,6 +111,21 @@ macro_rules! providers {
 }
 
 providers!(adstat, mysmpp, atisu);
+
+/// What people are told of a provider that is written in Rust.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltIn {
+    /// As in the configuration and in labels.
+    pub name: &'static str,
+    /// The service.
+    pub title: &'static str,
+    /// Where the facts come from.
+    pub documentation: &'static str,
+    /// What it reads.
+    pub reads: &'static str,
+    /// Its settings in YAML, for a source to copy.
+    pub source: &'static str,
+}
 
 /// The `provider` of a source, as the configuration states it: a name over settings.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! The documentation's table and its example disagree on types and on the name of the count; both are accepted.
 
-use super::Provider;
+use super::{BuiltIn, Provider};
 use super::answer::{self, Refusals, reason_by_status};
 use super::document::{Document, Value};
 use super::found::{Found, Object};
@@ -14,6 +14,15 @@ use crate::transport::{Http, Request, Response, StatusCode};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use url::Url;
+
+/// For people.
+pub(super) const BUILT_IN: BuiltIn = BuiltIn {
+    name: "mysmpp",
+    title: "MySMPP / webcom.mobi, SMS gateway",
+    documentation: "https://webcom.mobi/",
+    reads: "available, sms",
+    source: "        login: LOGIN\n        password: {file: /etc/balance-exporter/mysmpp-password}\n        # token: {file: /etc/balance-exporter/mysmpp-token}     instead of login and password\n        # url: http://lk.mysmpp.ru/json/balance.php\n",
+};
 
 const DEFAULT_URL: &str = "http://lk.mysmpp.ru/json/balance.php";
 

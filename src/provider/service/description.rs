@@ -38,6 +38,38 @@ pub(crate) struct Description {
     pub(crate) empty_allowed: bool,
 }
 
+impl Description {
+    /// What it reads, for people: the kinds of figures, each once, with the units.
+    #[must_use]
+    pub(crate) fn reads(&self) -> String {
+        let rules = || self.calls.iter().flat_map(|call| &call.readings);
+        let has = |kind| rules().any(|rule| rule.figures.iter().any(|figure| figure.kind == kind));
+        let kinds = FigureKind::ALL.into_iter().filter(|kind| has(*kind)).map(|kind| match kind {
+            FigureKind::Units => {
+                let mut units: Vec<String> = rules().filter_map(|rule| rule.unit.as_ref()).map(fixed_or_any).collect();
+                units.sort_unstable();
+                units.dedup();
+                format!("units ({})", units.join(", "))
+            }
+            FigureKind::ExpiresIn => FigureKind::Expires.key().to_owned(),
+            FigureKind::ResetsIn => FigureKind::Resets.key().to_owned(),
+            FigureKind::CreditLimit => "credit limit".to_owned(),
+            kind => kind.key().to_owned(),
+        });
+        kinds.collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn fixed_or_any(rule: &TextRule) -> String {
+    match rule {
+        TextRule::Fixed(Template(pieces)) => match &**pieces {
+            [Piece::Text(text)] => text.to_string(),
+            _ => "as configured".to_owned(),
+        },
+        TextRule::Read(_) => "as answered".to_owned(),
+    }
+}
+
 /// How often a source may be polled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pace {

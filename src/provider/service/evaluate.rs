@@ -155,10 +155,12 @@ impl Evaluation<'_> {
         self.job.response.failure(reason, detail)
     }
 
-    /// An unreadable or incomplete answer. `place` is below the call.
+    /// An unreadable or incomplete answer. `place` is below the call, which is named where there are several.
     pub(super) fn decode(&self, place: &str, detail: &str) -> Failure {
-        let place = format!("{}.{place}", self.job.which.place());
-        self.failure(Reason::Decode, format!("{place}: {detail}"))
+        let only = matches!(self.job.which, Which::Main(_)) && self.job.compiled.description.calls.len() == 1;
+        let place = if only { place.to_owned() } else { format!("{}.{place}", self.job.which.place()) };
+        let colon = if detail.starts_with('`') { "" } else { ":" };
+        self.failure(Reason::Decode, format!("{place}{colon} {detail}"))
     }
 
     fn take(&mut self, document: &Result<Value, Unreadable>) -> Result<Taken, Failure> {
@@ -323,8 +325,7 @@ impl Evaluation<'_> {
             Value::Number(number) => Ok(Secret::new(number.text.to_string())),
             other => Err(format!("yields {} where a token is wanted", other.kind())),
         });
-        let text =
-            text.map_err(|what| self.failure(Reason::Decode, format!("session.token: {}", said(&session.token, &what))))?;
+        let text = text.map_err(|what| self.failure(Reason::Decode, format!("session.token {}", said(&session.token, &what))))?;
         let lifetime = self.lifetime(session)?;
         let until = lifetime.map_or_else(|| "until it is refused".to_owned(), |lifetime| format!("for {} s", lifetime.as_secs()));
         self.lines.push(format!("  session   {:<40} ***, {until}", session.token.text()));
@@ -339,7 +340,7 @@ impl Evaluation<'_> {
             Some(Lifetime::Stated(expression)) => {
                 let read = self.one(expression, self.scope.answer);
                 let read = read.and_then(|value| lifetime::read(&value, self.job.response.received_at));
-                let place = |what: &String| format!("session.lifetime: {}", said(expression, what));
+                let place = |what: &String| format!("session.lifetime {}", said(expression, what));
                 read.map(Some).map_err(|what| self.failure(Reason::Decode, place(&what)))
             }
         }

@@ -2,10 +2,12 @@
 
 use super::description::Description;
 use super::poll::Service;
+use super::read::Mistake;
 use super::values::Values;
 use crate::domain::{Answer, Failure, Quantity, Reading, Reason, Timestamp, Value};
 use crate::provider::Provider;
 use crate::transport::{Explained, Http, Request, Response, StatusCode, parse_retry_after};
+use crate::yaml::Position;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -31,7 +33,7 @@ pub(crate) struct Example {
 pub(crate) struct CannedAnswer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What must come of an example.
@@ -68,6 +70,15 @@ impl Example {
             (Expected::Readings(wanted), Ok(answer)) => difference(wanted, answer),
         }
     }
+}
+
+/// The examples whose outcome differs from what they expect.
+pub(crate) fn failing(description: &Arc<Description>, examples: &[(Position, String, Example)]) -> Vec<Mistake> {
+    let run = |(at, place, example): &(Position, String, Example)| {
+        let text = example.run(description).err()?;
+        Some(Mistake { at: *at, place: place.clone(), text })
+    };
+    examples.iter().filter_map(run).collect()
 }
 
 fn difference(wanted: &[Reading], answer: Answer) -> Result<(), String> {
@@ -166,7 +177,7 @@ impl Canned {
         }
         let status = StatusCode::from_u16(status).map_err(|_| unusable(()))?;
         let retry_after = map.get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
-        let (body, received, received_at) = (body.into_bytes(), self.now(), self.received_at);
+        let (received, received_at) = (self.now(), self.received_at);
         Ok(Response { status, headers: map, retry_after, body, received, received_at })
     }
 }

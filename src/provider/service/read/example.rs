@@ -72,7 +72,7 @@ fn answer(cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option<CannedAnswer> 
             _ => json(&body, mistakes)?,
         },
     };
-    Some(CannedAnswer { status: u16::try_from(status).ok()?, headers, body })
+    Some(CannedAnswer { status: u16::try_from(status).ok()?, headers, body: body.into_bytes() })
 }
 
 /// YAML as the JSON that it stands for.
