@@ -83,6 +83,8 @@ fn same(listed: &Value, value: &Value, number: Option<&Exact>) -> bool {
     match (listed, value) {
         (Value::Null, Value::Null) => true,
         (Value::Text(listed), Value::Text(text)) if folded(listed) == folded(text) => true,
+        // With base 16, a JSON number is no figure, but it can be a listed one.
+        (_, Value::Number(_)) => plain(listed).is_some_and(|listed| plain(value) == Some(listed)),
         _ => number.is_some_and(|number| plain(listed).as_ref() == Some(number)),
     }
 }

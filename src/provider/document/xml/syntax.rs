@@ -114,10 +114,9 @@ pub(super) fn declaration(text: &str) -> Result<(), String> {
     if !rest.next().is_some_and(|(name, version)| name == "version" && version.starts_with("1.")) {
         return Err("an XML declaration without the version 1".to_owned());
     }
-    if let Some((_, encoding)) = rest.next_if(|(name, _)| *name == "encoding") {
-        if !encoding.eq_ignore_ascii_case("utf-8") && !encoding.eq_ignore_ascii_case("utf8") {
-            return Err("an encoding other than UTF-8 in the XML declaration".to_owned());
-        }
+    let encoding = rest.next_if(|(name, _)| *name == "encoding").map_or("utf-8", |(_, encoding)| encoding);
+    if !encoding.eq_ignore_ascii_case("utf-8") && !encoding.eq_ignore_ascii_case("utf8") {
+        return Err("an encoding other than UTF-8 in the XML declaration".to_owned());
     }
     let _ = rest.next_if(|(name, value)| *name == "standalone" && matches!(*value, "yes" | "no"));
     if rest.next().is_some() { Err("an XML declaration that is not well-formed".to_owned()) } else { Ok(()) }
