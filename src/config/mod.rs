@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::ConfigError;
-pub use services::OwnService;
 pub(crate) use scalar::UniqueMap;
+pub use services::OwnService;
 
 /// Largest configuration file, in bytes: enough for the sources of many processes.
 const FILE_LIMIT: u64 = 32 * 1024 * 1024;
@@ -129,7 +129,8 @@ fn read_services(
 ) -> Result<(Vec<OwnService>, BTreeMap<usize, Settings>), ConfigError> {
     let wanted = |source: &schema::Source| names.is_empty() || names.contains(&source.name.0);
     let used = file.sources.iter().enumerate().filter(|(_, source)| wanted(source));
-    let used = used.filter_map(|(i, source)| if let Entry::Other(name) = &source.provider { Some((i, name.clone())) } else { None });
+    let used =
+        used.filter_map(|(i, source)| if let Entry::Other(name) = &source.provider { Some((i, name.clone())) } else { None });
     let used: Vec<(usize, String)> = used.collect();
     if used.is_empty() && file.services.is_none() {
         return Ok((Vec::new(), BTreeMap::new()));

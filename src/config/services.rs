@@ -90,7 +90,9 @@ fn source(tree: &Node, index: usize, name: &str, own: &[OwnService]) -> Result<s
     let description = match own.iter().find(|service| *service.description.name == *name) {
         Some(service) => service.description.clone(),
         None => match catalogue::service(name) {
-            Some(read) => read.map_err(|mistake| wrong(format!("the service {name} of the catalogue is broken: {}", mistake.text)))?,
+            Some(read) => {
+                read.map_err(|mistake| wrong(format!("the service {name} of the catalogue is broken: {}", mistake.text)))?
+            }
             None => return Err(wrong(unknown(name, own))),
         },
     };

@@ -122,9 +122,11 @@ impl Findings {
         if config.names.is_empty() {
             warnings.push("sources: no source is configured, so nothing is polled".to_owned());
         }
-        warnings.extend(config.services.iter().filter(|service| service.replaces).map(|service| {
-            format!("services.{0}: stands in for the catalogue's description of {0}", service.description.name)
-        }));
+        warnings.extend(
+            config.services.iter().filter(|service| service.replaces).map(|service| {
+                format!("services.{0}: stands in for the catalogue's description of {0}", service.description.name)
+            }),
+        );
         warnings.extend(self.cleartext.into_iter().map(|source| {
             format!("{source}: its credentials cross the network in the clear; use an https url if the provider has one")
         }));

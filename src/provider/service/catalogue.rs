@@ -36,7 +36,8 @@ pub(crate) fn service(name: &str) -> Option<Result<Arc<Description>, Mistake>> {
         return Some(Ok(description.clone()));
     }
     let description = file(name, text).and_then(|mut file| {
-        let mistake = || Mistake { at: Position { line: 1, column: 1 }, place: name.to_owned(), text: "cannot be read".to_owned() };
+        let mistake =
+            || Mistake { at: Position { line: 1, column: 1 }, place: name.to_owned(), text: "cannot be read".to_owned() };
         file.description.take().ok_or_else(|| file.mistakes.into_iter().next().unwrap_or_else(mistake))
     });
     Some(description.inspect(|description| {

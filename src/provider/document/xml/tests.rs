@@ -161,6 +161,8 @@ fn what_is_not_one_well_formed_document_is_refused() {
         ("<!-- --><?xml version='1.0'?><a/>", "an XML declaration that is not at the beginning at line 1 column 9"),
         ("<?xml?><a/>", "an XML declaration without the version 1 at line 1 column 1"),
         ("<?xml encoding='utf-8'?><a/>", "an XML declaration without the version 1 at line 1 column 1"),
+        ("<?xml version='1.'?><a/>", "an XML declaration without the version 1 at line 1 column 1"),
+        ("<?xml version='1.0 '?><a/>", "an XML declaration without the version 1 at line 1 column 1"),
         ("<?xml version='2.0'?><a/>", "an XML declaration without the version 1 at line 1 column 1"),
         ("<?xml version='1.0' a='1'?><a/>", "an XML declaration that is not well-formed at line 1 column 1"),
         (

@@ -297,6 +297,8 @@ fn a_label_is_cut_after_it_is_trimmed() {
     assert_eq!(label(&text(&format!("{}    tail", "x".repeat(197)))), Ok("x".repeat(197)), "no space is left at the cut");
     assert_eq!(label(&text(&"\u{0}".repeat(300))), Ok(String::new()));
     assert_eq!(label(&json(&"7".repeat(300))), Ok("7".repeat(200)));
+    let token = "x".repeat(2000);
+    assert_eq!(whole(&text(&format!(" {token}\n"))), Ok(token.as_str()), "what is no label is not cut");
 }
 
 /// A number, as plain digits and as written in the format.
