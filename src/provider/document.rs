@@ -124,10 +124,9 @@ fn is_page(beginning: &str) -> bool {
 
 /// The place of a byte, for messages.
 fn place(text: &str, at: usize) -> String {
-    let before = &text.as_bytes()[..at.min(text.len())];
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let begin = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-    let column = String::from_utf8_lossy(&before[begin..]).chars().count() + 1;
+    let before = String::from_utf8_lossy(&text.as_bytes()[..at.min(text.len())]);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!("at line {line} column {column}")
 }
 

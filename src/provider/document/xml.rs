@@ -2,7 +2,7 @@
 //!
 //! An element is an object: its attributes `@name`, its elements by name, a list where a name is repeated, and its text `$text`. An
 //! element with neither attributes nor elements is its text alone. Text is trimmed, since most white space in XML is layout; blank text
-//! beside attributes or elements is no text. Prefixes and declarations of namespaces are dropped. The document is an object with the root.
+//! beside attributes or elements is no text. Texts between elements become lines, so that two numbers do not become one. Prefixes and declarations of namespaces are dropped. The document is an object with the root.
 //!
 //! quick-xml cuts the text into tags. It accepts much that is not well-formed, so names, attributes, references and what stands outside
 //! the root are checked here. A document type, an entity that XML does not predefine, and a processing instruction are refused: they
@@ -62,10 +62,23 @@ struct Element {
     name: Arc<str>,
     attributes: Vec<(Arc<str>, Value)>,
     children: Vec<(Arc<str>, Tall)>,
+    /// The trimmed texts before the last element in it.
+    lines: Vec<String>,
+    /// The text since then.
     text: String,
 }
 
-impl<'a> Reader<'a> {
+impl Element {
+    fn end_line(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        let line = text.trim_matches(syntax::is_space);
+        if !line.is_empty() {
+            self.lines.push(line.to_owned());
+        }
+    }
+}
+
+impl Reader<'_> {
     /// Reads the next part; false at the end of the text.
     fn step(&mut self) -> Result<bool, Unreadable> {
         self.at = self.begin + position(self.events.buffer_position());
@@ -102,7 +115,10 @@ impl<'a> Reader<'a> {
         let name = syntax::local(name).ok_or_else(|| self.wrong("something that is no tag"))?;
         let attributes = syntax::attributes(attributes).and_then(syntax::named).map_err(|problem| self.wrong(&problem))?;
         self.count(1 + attributes.len())?;
-        self.open.push(Element { name: name.into(), attributes, children: Vec::new(), text: String::new() });
+        if let Some(parent) = self.open.last_mut() {
+            parent.end_line();
+        }
+        self.open.push(Element { name: name.into(), attributes, children: Vec::new(), lines: Vec::new(), text: String::new() });
         Ok(())
     }
 
@@ -121,8 +137,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of an element that is closed.
-    fn value(&mut self, element: Element) -> Result<Tall, Unreadable> {
-        let text = element.text.trim_matches(syntax::is_space);
+    fn value(&mut self, mut element: Element) -> Result<Tall, Unreadable> {
+        element.end_line();
+        let text = element.lines.join("\n");
         if element.attributes.is_empty() && element.children.is_empty() {
             return Ok(Tall { value: Value::Text(text.into()), height: 0 });
         }

@@ -302,10 +302,14 @@ impl Evaluation<'_> {
             }
             let mut texts = Vec::with_capacity(outputs.len());
             for output in &outputs {
-                let text = figure::label(output).and_then(|text| {
-                    if text.is_empty() { Err("yields an empty text where a text is wanted".to_owned()) } else { Ok(text) }
-                });
-                texts.push(Secret::new(text.map_err(|what| self.decode(&place, &said(expression, &what)))?));
+                // Tokens are longer than labels.
+                let text = match figure::whole(output) {
+                    Ok("") => Err("yields an empty text where a text is wanted".to_owned()),
+                    Ok(text) if text.len() > TOKEN_LIMIT => Err(format!("yields a text of more than {TOKEN_LIMIT} bytes")),
+                    Ok(text) => Ok(Secret::new(text.to_owned())),
+                    Err(what) => Err(format!("yields {what}")),
+                };
+                texts.push(text.map_err(|what| self.decode(&place, &said(expression, &what)))?);
             }
             self.lines.push(format!("  keep      {name:<10} {:<29} {} kept", expression.text(), texts.len()));
             kept.push((*number, texts));

@@ -83,6 +83,8 @@ fn same(listed: &Value, value: &Value, number: Option<&Exact>) -> bool {
     match (listed, value) {
         (Value::Null, Value::Null) => true,
         (Value::Text(listed), Value::Text(text)) if folded(listed) == folded(text) => true,
+        // With base 16, a JSON number is no figure, but it can be a listed one.
+        (_, Value::Number(_)) => plain(listed).is_some_and(|listed| plain(value) == Some(listed)),
         _ => number.is_some_and(|number| plain(listed).as_ref() == Some(number)),
     }
 }
@@ -111,16 +113,23 @@ pub(crate) fn scale(value: &Value) -> Result<Decimal, String> {
 /// # Errors
 /// The kind of the value and what is wanted.
 pub(crate) fn label(value: &Value) -> Result<String, String> {
-    let text = match value {
-        Value::Text(text) => text,
+    whole(value).map(cut)
+}
+
+/// A text, trimmed, or the digits of an integer, however long.
+///
+/// # Errors
+/// The kind of the value and what is wanted.
+pub(crate) fn whole(value: &Value) -> Result<&str, String> {
+    match value {
+        Value::Text(text) => Ok(text.trim()),
         // `1e3` and `1.0` do not show how the identifier is spelled elsewhere.
         Value::Number(number) if number.text.contains(['.', 'e', 'E']) => {
-            return Err("a number with a fraction or an exponent where a text or an integer is wanted".to_owned());
+            Err("a number with a fraction or an exponent where a text or an integer is wanted".to_owned())
         }
-        Value::Number(number) => &number.text,
-        _ => return Err(format!("{} where a text is wanted", value.kind())),
-    };
-    Ok(cut(text))
+        Value::Number(number) => Ok(&number.text),
+        _ => Err(format!("{} where a text is wanted", value.kind())),
+    }
 }
 
 /// A text as a label: clean, trimmed, and cut to 200 characters.

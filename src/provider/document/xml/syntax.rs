@@ -111,13 +111,13 @@ pub(super) fn named(attributes: Vec<(&str, String)>) -> Result<Vec<(Arc<str>, Va
 pub(super) fn declaration(text: &str) -> Result<(), String> {
     let attributes = attributes(text.strip_prefix("xml").unwrap_or(text))?;
     let mut rest = attributes.iter().map(|(name, value)| (*name, value.as_str())).peekable();
-    if !rest.next().is_some_and(|(name, version)| name == "version" && version.starts_with("1.")) {
+    let is_minor = |minor: &str| !minor.is_empty() && minor.bytes().all(|b| b.is_ascii_digit());
+    if !rest.next().is_some_and(|(name, version)| name == "version" && version.strip_prefix("1.").is_some_and(is_minor)) {
         return Err("an XML declaration without the version 1".to_owned());
     }
-    if let Some((_, encoding)) = rest.next_if(|(name, _)| *name == "encoding") {
-        if !encoding.eq_ignore_ascii_case("utf-8") && !encoding.eq_ignore_ascii_case("utf8") {
-            return Err("an encoding other than UTF-8 in the XML declaration".to_owned());
-        }
+    let encoding = rest.next_if(|(name, _)| *name == "encoding").map_or("utf-8", |(_, encoding)| encoding);
+    if !encoding.eq_ignore_ascii_case("utf-8") && !encoding.eq_ignore_ascii_case("utf8") {
+        return Err("an encoding other than UTF-8 in the XML declaration".to_owned());
     }
     let _ = rest.next_if(|(name, value)| *name == "standalone" && matches!(*value, "yes" | "no"));
     if rest.next().is_some() { Err("an XML declaration that is not well-formed".to_owned()) } else { Ok(()) }

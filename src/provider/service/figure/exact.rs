@@ -72,8 +72,8 @@ impl Exact {
                 groups.push(carry);
             }
         }
-        let decimal: String = groups.iter().rev().map(|group| format!("{group:09}")).collect();
-        Some(Self::new(false, &decimal, 0))
+        let decimal: Vec<String> = groups.iter().rev().map(|group| format!("{group:09}")).collect();
+        Some(Self::new(false, &decimal.concat(), 0))
     }
 
     /// The exact product.

@@ -99,7 +99,7 @@ fn a_product_is_exact_and_rounded_once() {
         // A `Decimal` would round these products to 0.
         ("0.0000000001", "1e-28", 1e-38),
         ("1e-28", "1e-28", 1e-56),
-        ("79228162514264337593543950335", "79228162514264337593543950335", 6.277_101_735_386_680_7e57),
+        ("79228162514264337593543950335", "79228162514264337593543950335", 6.277_101_735_386_681e57),
     ];
     for (number, scale, product) in cases {
         assert_eq!(plainly(&text(number), scale), Ok(product), "{number} × {scale}");
@@ -210,7 +210,7 @@ fn hexadecimal_numbers_have_up_to_256_bits() {
         ("0x0", "1", 0.0),
         ("0x234c8a3397aab58", "1e-18", 0.158_972_490_234_375),
         (" 0X1BC16D674EC80000 ", "1e-18", 2.0),
-        ("0x6d1a6c48", "0.000001", 1830.448_200),
+        ("0x6d1a6c48", "0.000001", 1_830.448_2),
         ("0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "1", 1.157_920_892_373_162e77),
         ("0x0000000000000000000000000000000000000000000000000000000000000001", "1", 1.0),
     ] {
@@ -239,6 +239,8 @@ fn listed_values_mean_unlimited() {
     }
     assert_eq!(limited(described.read(&json("-1.01"), Decimal::ONE)), Ok(-1.01));
     assert_eq!(limited(described.read(&json("-100"), decimal("0.01"))), Ok(-1.0), "numbers are compared before they are scaled");
+    let sixteen = FigureFormat { base: Base::Sixteen, unlimited: vec![json("-1")], ..FigureFormat::default() };
+    assert_eq!(sixteen.read(&json("-1.0"), Decimal::ONE), Ok(Quantity::Unlimited));
     let listed_text = FigureFormat { unlimited: vec![text("-1")], ..FigureFormat::default() };
     assert_eq!(listed_text.read(&json("-1"), Decimal::ONE), Ok(Quantity::Unlimited));
     assert!(listed_text.read(&Value::Null, Decimal::ONE).is_err());
@@ -295,6 +297,8 @@ fn a_label_is_cut_after_it_is_trimmed() {
     assert_eq!(label(&text(&format!("{}    tail", "x".repeat(197)))), Ok("x".repeat(197)), "no space is left at the cut");
     assert_eq!(label(&text(&"\u{0}".repeat(300))), Ok(String::new()));
     assert_eq!(label(&json(&"7".repeat(300))), Ok("7".repeat(200)));
+    let token = "x".repeat(2000);
+    assert_eq!(whole(&text(&format!(" {token}\n"))), Ok(token.as_str()), "what is no label is not cut");
 }
 
 /// A number, as plain digits and as written in the format.
