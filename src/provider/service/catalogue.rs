@@ -73,3 +73,71 @@ pub(crate) fn only_description(text: &str) -> Result<(String, Node, Position), M
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::service::example::{Example, Expected};
+    use crate::provider::service::read::read_example;
+    use std::path::Path;
+
+    /// The files of a folder below `catalogue/tests`, sorted by name.
+    fn cases(name: &str) -> Vec<(String, String)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue/tests").join(name);
+        let files = folder.read_dir().into_iter().flatten().map(|entry| entry.expect("an entry").path());
+        let mut files: Vec<_> = files.collect();
+        files.sort();
+        files.iter().map(|file| (file.display().to_string(), std::fs::read_to_string(file).expect("a file"))).collect()
+    }
+
+    /// The examples of a service, and every mistake of its files.
+    fn checked(name: &'static str) -> (Vec<Example>, Vec<String>) {
+        let shown = |file: &str, mistake: &Mistake| {
+            format!("{file}:{}:{}: {}: {}", mistake.at.line, mistake.at.column, mistake.place, mistake.text)
+        };
+        let path = format!("catalogue/{name}.yaml");
+        let read = match file(name, text(name).expect("listed")) {
+            Ok(read) => read,
+            Err(mistake) => return (Vec::new(), vec![shown(&path, &mistake)]),
+        };
+        let Some(description) = read.description else {
+            return (Vec::new(), read.mistakes.iter().map(|mistake| shown(&path, mistake)).collect());
+        };
+        let (mut examples, mut wrong) = (Vec::new(), Vec::new());
+        for (path, text) in cases(name) {
+            let read = Node::parse(&text).map_err(|Malformed { at, text }| vec![Mistake { at, place: String::new(), text }]);
+            match read.and_then(|node| read_example(&node, &description.parameters)) {
+                Ok(example) => {
+                    wrong.extend(example.run(&description).err().map(|what| format!("{path}: {what}")));
+                    examples.push(example);
+                }
+                Err(mistakes) => wrong.extend(mistakes.iter().map(|mistake| shown(&path, mistake))),
+            }
+        }
+        (examples, wrong)
+    }
+
+    #[test]
+    fn every_file_reads_its_documented_answers() {
+        let wrong: Vec<String> = names().flat_map(|name| checked(name).1).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn every_file_has_a_good_answer_and_a_failure() {
+        for name in names() {
+            let (examples, _) = checked(name);
+            let good = examples.iter().filter(|example| matches!(example.expected, Expected::Readings(_))).count();
+            assert!(good > 0 && examples.len() > good, "{name}: {good} good answers, {} failures", examples.len() - good);
+        }
+    }
+
+    #[test]
+    fn every_folder_of_tests_belongs_to_a_service() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue/tests");
+        for entry in folder.read_dir().expect("a folder") {
+            let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+            assert!(text(&name).is_some(), "catalogue/tests/{name} has no catalogue/{name}.yaml");
+        }
+    }
+}
