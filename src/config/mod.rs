@@ -262,9 +262,11 @@ fn low(place: &str, low: schema::Low) -> Result<Low, Problem> {
     let sms = all("sms", low.sms)?.unwrap_or_default();
     let accounts = named(&join(place, "accounts"), low.accounts, amount)?;
     let areas = named(&join(place, "areas"), low.areas, sms)?;
+    let units = named(&join(place, "units"), low.units, Thresholds::default())?;
     Ok(Low::default()
         .with(LowMetric::Amount, Limits { all: amount, named: accounts })
-        .with(LowMetric::Sms, Limits { all: sms, named: areas }))
+        .with(LowMetric::Sms, Limits { all: sms, named: areas })
+        .with(LowMetric::Units, Limits { all: Thresholds::default(), named: units }))
 }
 
 /// Thresholds by name. `all` are those that a name inherits.

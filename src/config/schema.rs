@@ -57,6 +57,7 @@ pub(super) struct Low {
     pub accounts: Option<UniqueMap<Thresholds>>,
     pub sms: Option<Thresholds>,
     pub areas: Option<UniqueMap<Thresholds>>,
+    pub units: Option<UniqueMap<Thresholds>>,
 }
 
 #[derive(Deserialize)]

@@ -208,9 +208,9 @@ measures! {
         metric: "balance_units_available",
         help: "Units left, as last polled; +Inf when unlimited.",
         word: "units",
-        subject: "units of account {account} in {unit}",
+        subject: "number of {unit} of account {account}",
         shown: Shown::Line,
-        low: None,
+        low: Some(LowMetric::Units),
         tag: 9,
     }
     /// When what is left expires.

@@ -105,6 +105,14 @@ low_metrics! {
         named: "areas",
         by: Role::Holder,
     }
+    /// Units, by their unit.
+    Units {
+        metric: "balance_units_low",
+        help: "The configured threshold below which a number of units is low.",
+        all: None,
+        named: "units",
+        by: Role::Unit,
+    }
 }
 
 /// The thresholds of one source for one [`LowMetric`].
