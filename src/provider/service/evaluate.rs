@@ -206,7 +206,13 @@ impl Evaluation<'_> {
             }
         }
         let (Value::Object(root), false) = (self.scope.answer, matches!(call.error, ErrorRule::Off)) else { return Ok(()) };
-        let errors = stated_errors(root);
+        let mut errors = stated_errors(root);
+        if call.answer == Described::Xml {
+            // The keys of an answer in XML stand in its root element.
+            let elements =
+                root.iter().filter_map(|(_, value)| if let Value::Object(inside) = value { Some(inside) } else { None });
+            errors.extend(elements.flat_map(|inside| stated_errors(inside)));
+        }
         if errors.is_empty() {
             return Ok(());
         }

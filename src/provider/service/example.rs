@@ -199,3 +199,37 @@ impl Http for Canned {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::provider::service::read;
+    use crate::yaml::Node;
+
+    /// Runs the example of a service that reads XML.
+    fn run(body: &str, expected: &str) -> Result<(), String> {
+        let text = format!(
+            "title: Acme\n\
+             documentation: https://acme.example/\n\
+             parameters: {{url: {{default: https://acme.example/}}}}\n\
+             calls:\n\
+             \x20 - get: ${{url}}\n\
+             \x20   answer: xml\n\
+             \x20   readings: [{{available: .response.money}}]\n\
+             examples:\n\
+             \x20 - answers: [{{status: 200, body: '{body}'}}]\n\
+             \x20   {expected}\n"
+        );
+        let node = Node::parse(&text).expect("YAML");
+        let read = read("acme", &node, node.at, "services.acme");
+        let mistakes: Vec<String> = read.mistakes.iter().map(|mistake| format!("{mistake:?}")).collect();
+        assert_eq!(mistakes, Vec::<String>::new());
+        read.examples[0].2.run(&read.description.expect("a description"))
+    }
+
+    #[test]
+    fn an_error_in_the_root_element_fails_the_poll() {
+        assert_eq!(run("<response><error>no</error><money>0</money></response>", "reason: rejected"), Ok(()));
+        assert_eq!(run("<Error>no</Error>", "reason: rejected"), Ok(()));
+        assert_eq!(run("<response><a><error>no</error></a></response>", "reason: decode"), Ok(()), "as it is with JSON");
+    }
+}

@@ -19,25 +19,21 @@ pub(crate) struct NumberFormat {
 }
 
 impl NumberFormat {
-    /// Why no number can be read so, or only by a guess.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
+    /// The key that is wrong, and why: no number could be read, or only by a guess.
+    pub(crate) fn problem(&self) -> Option<(&'static str, &'static str)> {
         let separator = |c: char| !c.is_alphanumeric() && !is_sign(c) && !c.is_control();
         if self.decimal.is_some_and(|decimal| !separator(decimal) || decimal.is_whitespace()) {
-            return Some(
-                "`decimal` must be a point, a comma or another sign that is neither a letter, a digit, a space nor a plus or minus",
-            );
+            return Some(("decimal", "is a point, a comma or another sign; no letter, digit, space, plus or minus"));
         }
         if self.group.is_some_and(|group| !separator(group)) {
-            return Some(
-                "`group` must be a space, a point, a comma or another sign that is neither a letter, a digit nor a plus or minus",
-            );
+            return Some(("group", "is a space, a point, a comma or another sign; no letter, digit, plus or minus"));
         }
         if self.decimal.is_some() && self.decimal == self.group {
-            return Some("`decimal` and `group` must differ");
+            return Some(("group", "is the same character as decimal; correct one"));
         }
         let unit = self.unit.as_deref().map(str::trim);
         if unit.is_some_and(|unit| unit.is_empty() || unit.contains(|c: char| c.is_numeric() || is_sign(c) || c.is_control())) {
-            return Some("`unit` must be a text without digits, plus and minus");
+            return Some(("unit", "is what stands beside the number; no digits, plus or minus"));
         }
         None
     }

@@ -192,7 +192,7 @@ fn what_a_format_does_not_describe_is_an_error() {
 fn a_format_that_leaves_a_guess_is_a_problem() {
     assert_eq!(format(Some(','), Some(' '), Some("руб.")).problem(), None);
     assert_eq!(format(None, None, None).problem(), None);
-    assert_eq!(format(Some(','), Some(','), None).problem(), Some("`decimal` and `group` must differ"));
+    assert_eq!(format(Some(','), Some(','), None).problem(), Some(("group", "is the same character as decimal; correct one")));
     for decimal in [' ', NO_BREAK, '1', 'e', '-', '\u{2212}', '\n'] {
         assert!(format(Some(decimal), None, None).problem().is_some(), "{decimal:?}");
     }

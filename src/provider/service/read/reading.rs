@@ -172,22 +172,18 @@ fn number_format(cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option<NumberF
         let text = mark.node.text().unwrap_or_default();
         let mut characters = text.chars();
         match (characters.next(), characters.next()) {
-            (Some(c), None) if !c.is_alphanumeric() && !matches!(c, '-' | '+') => Some(Some(c)),
-            _ => mistakes.note(&mark, "is one character, in quotes, and no letter, digit or sign"),
+            (Some(c), None) => Some(Some(c)),
+            _ => mistakes.note(&mark, "is one character, in quotes"),
         }
     };
     let decimal = mark("decimal", mistakes);
     let group = mark("group", mistakes);
-    let unit = cursor.key("unit").map(|unit| {
-        let text = unit.text(mistakes)?.trim();
-        let odd = text.is_empty() || text.contains(|c: char| c.is_ascii_digit());
-        if odd { mistakes.note(&unit, "is what stands beside the number, and no digit") } else { Some(Box::from(text)) }
-    });
-    let (decimal, group) = (decimal?, group?);
-    if decimal.is_some() && decimal == group {
-        return mistakes.note(cursor, "decimal and group are the same character; correct one");
+    let unit = cursor.key("unit").map(|unit| Some(Box::from(unit.text(mistakes)?.trim())));
+    let format = NumberFormat { decimal: decimal?, group: group?, unit: optional(unit)? };
+    match format.problem() {
+        None => Some(format),
+        Some((key, problem)) => mistakes.note(&cursor.key(key).unwrap_or_else(|| cursor.clone()), problem),
     }
-    Some(NumberFormat { decimal, group, unit: optional(unit)? })
 }
 
 /// Checks what the keys of a reading say together.
