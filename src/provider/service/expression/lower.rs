@@ -122,9 +122,6 @@ impl<'s> Lower<'s> {
                 let value = self.variable(name)?;
                 Ok((Node::Constant(Value::Text(name[1..].into())), value))
             }
-            (Term::Var(name), Some(_)) => {
-                Err(self.wrong(name, format!("a key that is calculated stands in brackets: ({name}): …")))
-            }
             (key, Some(value)) => Ok((self.node(key, depth)?, self.node(value, depth)?)),
             (key, None) => {
                 let step = Step { kind: self.key(key, depth)?, optional: false };
@@ -209,8 +206,11 @@ impl<'s> Lower<'s> {
     }
 
     fn call(&mut self, name: &'s str, arguments: &[Term<&'s str>], depth: usize) -> Made {
-        if let (Some(value), []) = (functions::constant(name), arguments) {
-            return Ok(Node::Constant(value));
+        if let Some(value) = functions::constant(name) {
+            return match arguments {
+                [] => Ok(Node::Constant(value)),
+                _ => Err(self.wrong(name, format!("{name} takes no arguments"))),
+            };
         }
         let Some(function) = functions::named(name) else {
             return Err(mistakes::unknown_function(self.text, name, arguments.len()));
