@@ -70,7 +70,7 @@ impl<'a> Slots<'a> {
     fn one(self, slot: Slot) -> Result<&'a str, Unfilled> {
         match self.texts(slot) {
             [text] => Ok(text.expose()),
-            texts => Err(Unfilled::of(slot, format!("{} texts where one is wanted; use for", texts.len()))),
+            texts => Err(Unfilled::of(slot, format!("is {} texts where one is wanted; use for", texts.len()))),
         }
     }
 

@@ -17,6 +17,8 @@ mod read;
 mod readings;
 mod session;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod time;
 mod values;
 
