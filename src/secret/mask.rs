@@ -10,6 +10,12 @@ const MASKED: &str = "***";
 const PROVIDER_TEXT_LIMIT: usize = 200;
 /// Minimum length, in bytes, of a secret that is masked inside a label. A shorter one would match by chance.
 const SHORTEST_IN_LABELS: usize = 6;
+/// Minimum length, in characters, of the beginning of a secret that is masked where a text was cut.
+const SHORTEST_BEGINNING: usize = 4;
+/// A label of more characters than this may be one that was cut. Labels of described services are cut before they are masked.
+const LONG_LABEL: usize = 100;
+/// A line of more bytes than this was not cut before: values are cut to a few characters.
+const LONG_LINE: usize = 4096;
 /// How many levels of escapes are undone to look for secrets: JSON in JSON in a URL, say.
 const ESCAPE_LEVELS: usize = 3;
 /// Only one level is undone in a text that is longer than this, in bytes, because each level costs time.
@@ -46,16 +52,26 @@ impl Mask {
         line.chars().take(PROVIDER_TEXT_LIMIT - 1).chain(['…']).collect()
     }
 
-    /// The text with every secret masked, as one line.
+    /// The text with every secret masked, as one line. Where a value in it was cut, which `…` marks, the beginning of a secret is masked.
     #[must_use]
     pub fn line(&self, text: &str) -> String {
-        self.hide(text, 0).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        let mut shown = self.hide(text, 0);
+        if shown.contains('…') && shown.len() <= LONG_LINE {
+            let mut parts: Vec<String> = shown.split('…').map(ToOwned::to_owned).collect();
+            let last = parts.len() - 1;
+            parts[..last].iter_mut().for_each(|part| *part = self.hide_beginning(part));
+            shown = parts.join("…");
+        }
+        shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
 
-    /// The label with every secret masked; `None` if it holds none.
+    /// The label with every secret masked, also one at its end that was cut; `None` if it holds none.
     #[must_use]
     pub fn label(&self, label: &Label) -> Option<Label> {
-        let masked = self.hide(label.as_str(), SHORTEST_IN_LABELS);
+        let mut masked = self.hide(label.as_str(), SHORTEST_IN_LABELS);
+        if masked.chars().count() > LONG_LABEL {
+            masked = self.hide_beginning(&masked);
+        }
         (masked != label.as_str()).then(|| Label::new(&masked))
     }
 
@@ -89,6 +105,20 @@ impl Mask {
             texts = changed.into_iter().collect();
         }
         None
+    }
+
+    /// Masks the beginning of a secret at the end of a text.
+    fn hide_beginning(&self, text: &str) -> String {
+        let lowered: Vec<char> = lower(text).chars().collect();
+        let at_end = |needle: &Secret| {
+            let needle: Vec<char> = needle.expose().chars().collect();
+            let mut counts = (SHORTEST_BEGINNING..=needle.len().min(lowered.len())).rev();
+            counts.find(|count| lowered.ends_with(&needle[..*count]))
+        };
+        match self.needles.iter().filter_map(at_end).max() {
+            Some(count) => text.chars().take(lowered.len() - count).chain(MASKED.chars()).collect(),
+            None => text.to_owned(),
+        }
     }
 
     fn hide_plain(&self, text: &str, shortest: usize) -> String {
@@ -203,5 +233,23 @@ mod tests {
             assert_eq!(mask.label(&Label::new(echoed)), Some(Label::new("***")), "{echoed}");
         }
         assert_eq!(mask.provider_text("tab%09here%20it%20is two%20ends two+ends"), "*** *** ***");
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_is_masked_where_a_text_was_cut() {
+        let token = "eyJhbGciOi".repeat(40);
+        let mask = mask(&[&token, "correct horse"]);
+        let cut = |text: String| Label::new(&text.chars().take(200).collect::<String>());
+        assert_eq!(mask.label(&cut(token.clone())), Some(Label::new("***")));
+        let before = "x".repeat(190);
+        assert_eq!(mask.label(&cut(format!("{before}Correct horse"))), Some(Label::new(&format!("{before}***"))));
+        assert_eq!(
+            mask.label(&cut(format!("{}correct horse", "x".repeat(192)))),
+            Some(Label::new(&format!("{}***", "x".repeat(192))))
+        );
+        assert_eq!(mask.label(&cut(format!("{}correct horse", "x".repeat(197)))), None, "three characters say little");
+        assert_eq!(mask.label(&Label::new("all is correct")), None, "a short label was not cut");
+        assert_eq!(mask.line(&format!(".id \"{}… → {}…", &token[..59], &token[..50])), ".id \"***… → ***…");
+        assert_eq!(mask.line("is it correct? eyJhbGci"), "is it correct? eyJhbGci");
     }
 }
