@@ -16,6 +16,7 @@ use crate::system::stderr;
 use crate::transport::client::Clients;
 use futures_util::StreamExt;
 use serde_json::{Map, Value as Json, json};
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,14 +64,16 @@ pub(super) fn explain(options: &Options, names: &[String], full: bool) -> Result
 
 /// The steps of a poll and its outcome.
 pub(super) fn explained(lines: &[String], result: &Result<Answer, Failure>) -> String {
-    let mut text: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();
+    let mut text = lines.join("\n");
     match result {
         Ok(answer) => {
             let readings: Vec<String> = answer.readings.iter().map(described).collect();
             let readings = if readings.is_empty() { "none".to_owned() } else { readings.join("\n          ") };
-            text.push_str(&format!("readings: {readings}\n"));
+            let _ = writeln!(text, "\nreadings: {readings}");
         }
-        Err(failure) => text.push_str(&format!("failed: {}: {}\n", failure.reason.as_str(), failure.detail)),
+        Err(failure) => {
+            let _ = writeln!(text, "\nfailed: {}: {}", failure.reason.as_str(), failure.detail);
+        }
     }
     text
 }

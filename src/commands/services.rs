@@ -43,8 +43,14 @@ pub(super) fn print_one(options: &Options, name: &str) -> Result<(), Failed> {
         ));
     }
     if let Some(service) = own.iter().find(|service| *service.description.name == *name) {
-        let place = place(&options.config_file, service);
-        return print(&format!("# {}\n# Described in {place}.\n\n{}", service.description.title, source(&service.description)));
+        let (description, place) = (&service.description, place(&options.config_file, service));
+        return print(&format!(
+            "# {}\n# {}\n# It reads {}. Described in {place}.\n\n{}",
+            description.title,
+            description.documentation,
+            description.reads(),
+            source(description)
+        ));
     }
     let known = || {
         let mut names: Vec<&str> = own.iter().map(|service| &*service.description.name).collect();

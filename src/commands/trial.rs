@@ -100,7 +100,7 @@ fn evaluate(description: &Arc<Description>, answers: Vec<CannedAnswer>, full: bo
     let lines = masked(http.explained(), &mask, full);
     let (missing, left) = http.uneven();
     if missing {
-        print(&lines.iter().map(|line| format!("{}\n", line.trim_end())).collect::<String>())?;
+        print(&format!("{}\n", lines.join("\n")))?;
         return Err(Failed::other(format!("the next request has no answer after {given}; add --answer FILE")));
     }
     let result = result.map_err(|failure| crate::domain::Failure { detail: mask.provider_text(&failure.detail), ..failure });

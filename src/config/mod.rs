@@ -17,6 +17,7 @@ use crate::secret::SecretRef;
 use crate::system::files;
 use crate::yaml::Node;
 use scalar::{Interval, MaxAge, Timeout, show};
+use services::Services;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,7 +126,7 @@ impl Config {
 
     fn parse(path: &Path, bytes: &[u8], names: &[String], with_examples: bool) -> Result<Self, ConfigError> {
         let mut file: schema::File = yaml::parse(path, bytes)?;
-        let (services, settings) = read_services(path, bytes, &file, names, with_examples)?;
+        let Services { own: services, settings } = read_services(path, bytes, &file, names, with_examples)?;
         insert(&mut file, settings);
         let config = check(path, file, names).map_err(|problem| ConfigError::of_problem(path, &problem))?;
         Ok(Config { services, ..config })
@@ -139,14 +140,14 @@ fn read_services(
     file: &schema::File,
     names: &[String],
     with_examples: bool,
-) -> Result<(Vec<OwnService>, BTreeMap<usize, Settings>), ConfigError> {
+) -> Result<Services, ConfigError> {
     let wanted = |source: &schema::Source| names.is_empty() || names.contains(&source.name.0);
     let used = file.sources.iter().enumerate().filter(|(_, source)| wanted(source));
     let used =
         used.filter_map(|(i, source)| if let Entry::Other(name) = &source.provider { Some((i, name.clone())) } else { None });
     let used: Vec<(usize, String)> = used.collect();
     if used.is_empty() && file.services.is_none() {
-        return Ok((Vec::new(), BTreeMap::new()));
+        return Ok(Services::default());
     }
     let text = files::text(bytes).map_err(|problem| ConfigError::of_file(path, &format!("{problem}; save it as UTF-8")))?;
     let tree = Node::parse(text).map_err(|malformed| ConfigError::of_malformed(path, &malformed))?;

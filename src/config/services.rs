@@ -19,50 +19,26 @@ pub struct OwnService {
     pub(crate) replaces: bool,
 }
 
+/// What the file says of services.
+#[derive(Default)]
+pub(super) struct Services {
+    /// Those that it describes, in its order.
+    pub(super) own: Vec<OwnService>,
+    /// The settings of the sources that use services, by the index of the source.
+    pub(super) settings: BTreeMap<usize, Settings>,
+}
+
 /// Reads the services of the file, and the settings of the sources that use services, by the index of the source. `with_examples` also
 /// runs the examples of the services.
 ///
 /// # Errors
 /// Every mistake, in the order of the file.
-pub(super) fn read(
-    tree: &Node,
-    used: &[(usize, String)],
-    with_examples: bool,
-) -> Result<(Vec<OwnService>, BTreeMap<usize, Settings>), Vec<Mistake>> {
+pub(super) fn read(tree: &Node, used: &[(usize, String)], with_examples: bool) -> Result<Services, Vec<Mistake>> {
     let mut mistakes = Vec::new();
-    let mut own = Vec::new();
     // A service with mistakes is known too, so that its sources are no mistakes.
-    let mut broken = Vec::new();
-    match tree.get("services") {
-        None => {}
-        Some(services) => match services.entries() {
-            Some(entries) => {
-                for entry in entries {
-                    match read_own(entry) {
-                        Ok(service) => {
-                            if with_examples {
-                                mistakes.extend(service::failing(&service.description, &service.examples));
-                            }
-                            own.push(service);
-                        }
-                        Err(found) => {
-                            broken.push(entry.key.as_str());
-                            mistakes.extend(found);
-                        }
-                    }
-                }
-            }
-            None => {
-                let text = format!("is {}; write a map of names and descriptions, or drop it", services.described());
-                mistakes.push(Mistake { at: tree.position("services"), place: "services".to_owned(), text });
-            }
-        },
-    }
+    let (own, broken) = read_all(tree, with_examples, &mut mistakes);
     let mut settings = BTreeMap::new();
-    for (index, name) in used {
-        if broken.contains(&name.as_str()) {
-            continue;
-        }
+    for (index, name) in used.iter().filter(|(_, name)| !broken.contains(&name.as_str())) {
         match source(tree, *index, name, &own) {
             Ok(read) => {
                 settings.insert(*index, Settings::Service(read));
@@ -71,7 +47,33 @@ pub(super) fn read(
         }
     }
     mistakes.sort_by_key(|mistake| mistake.at);
-    if mistakes.is_empty() { Ok((own, settings)) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(Services { own, settings }) } else { Err(mistakes) }
+}
+
+/// The services of the file, and the names of those with mistakes.
+fn read_all<'t>(tree: &'t Node, with_examples: bool, mistakes: &mut Vec<Mistake>) -> (Vec<OwnService>, Vec<&'t str>) {
+    let (mut own, mut broken) = (Vec::new(), Vec::new());
+    let Some(services) = tree.get("services") else { return (own, broken) };
+    let Some(entries) = services.entries() else {
+        let text = format!("is {}; write a map of names and descriptions, or drop it", services.described());
+        mistakes.push(Mistake { at: tree.position("services"), place: "services".to_owned(), text });
+        return (own, broken);
+    };
+    for entry in entries {
+        match read_own(entry) {
+            Ok(service) => {
+                if with_examples {
+                    mistakes.extend(service::failing(&service.description, &service.examples));
+                }
+                own.push(service);
+            }
+            Err(found) => {
+                broken.push(entry.key.as_str());
+                mistakes.extend(found);
+            }
+        }
+    }
+    (own, broken)
 }
 
 fn read_own(entry: &Entry) -> Result<OwnService, Vec<Mistake>> {

@@ -26,7 +26,7 @@ pub async fn explain(target: &Target, full: bool) -> (Result<Answer, Failure>, V
 #[must_use]
 pub fn masked(lines: Vec<Explained>, mask: &Mask, full: bool) -> Vec<String> {
     let line = |explained| match explained {
-        Explained::Line(line) => mask.line(&line),
+        Explained::Line(line) => mask.line(&line).trim_end().to_owned(),
         // Masked before it is cut: half a secret is not found.
         Explained::Body(body) => format!("  < {}", cut(mask.line(&body), full)),
     };

@@ -3,9 +3,9 @@
 
 mod mutation;
 
+use super::Build;
 use super::Entry;
 use super::answer::tests::response;
-use super::{Build, Settings};
 use crate::domain::{Answer, Failure, Figure, Label, Measure, Quantity, Reading, Reason, Value as Read};
 use crate::properties;
 use crate::transport::{Http, Request, Response};

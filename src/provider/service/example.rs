@@ -67,7 +67,7 @@ impl Example {
                 Err(format!("yields readings where the failure {} is expected", wanted.as_str()))
             }
             (Expected::Readings(_), Err(failure)) => Err(failure.detail),
-            (Expected::Readings(wanted), Ok(answer)) => difference(wanted, answer),
+            (Expected::Readings(wanted), Ok(answer)) => difference(wanted, &answer),
         }
     }
 }
@@ -81,7 +81,7 @@ pub(crate) fn failing(description: &Arc<Description>, examples: &[(Position, Str
     examples.iter().filter_map(run).collect()
 }
 
-fn difference(wanted: &[Reading], answer: Answer) -> Result<(), String> {
+fn difference(wanted: &[Reading], answer: &Answer) -> Result<(), String> {
     let wanted = Answer::new(wanted.to_vec()).readings;
     let extra = answer
         .readings
@@ -169,13 +169,13 @@ impl Canned {
             state.explained.push(Explained::Line(line));
         }
         drop(state);
-        let unusable = |_| Failure::new(Reason::Internal, "an example with an unusable status or header");
+        let unusable = || Failure::new(Reason::Internal, "an example with an unusable status or header");
         let mut map = HeaderMap::new();
         for (name, value) in &headers {
-            let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable(()))?;
-            map.append(name, HeaderValue::try_from(value.as_str()).map_err(|_| unusable(()))?);
+            let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable())?;
+            map.append(name, HeaderValue::try_from(value.as_str()).map_err(|_| unusable())?);
         }
-        let status = StatusCode::from_u16(status).map_err(|_| unusable(()))?;
+        let status = StatusCode::from_u16(status).map_err(|_| unusable())?;
         let retry_after = map.get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
         let (received, received_at) = (self.now(), self.received_at);
         Ok(Response { status, headers: map, retry_after, body, received, received_at })

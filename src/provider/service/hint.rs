@@ -8,21 +8,20 @@ use crate::provider::document::Value;
 pub(super) fn nearest_path(expression: &str, value: &Value) -> Option<String> {
     let keys: Vec<&str> = expression.strip_prefix('.')?.split('.').collect();
     let plain = |key: &&str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !keys.iter().all(|key| plain(&key)) {
+    if !keys.iter().all(plain) {
         return None;
     }
     let mut at = value;
     for (i, key) in keys.iter().enumerate() {
         let Value::Object(entries) = at else { return None };
-        match entries.iter().find(|(found, _)| **found == **key) {
-            Some((_, value)) => at = value,
-            None => {
-                let known = entries.iter().map(|(found, _)| &**found).filter(|found| plain(found));
-                let near = nearest(key, known)?;
-                let path: Vec<&str> = keys[..i].iter().copied().chain([near]).chain(keys[i + 1..].iter().copied()).collect();
-                return Some(format!(".{}", path.join(".")));
-            }
+        if let Some((_, value)) = entries.iter().find(|(found, _)| **found == **key) {
+            at = value;
+            continue;
         }
+        let known = entries.iter().map(|(found, _)| &**found).filter(plain);
+        let near = nearest(key, known)?;
+        let path: Vec<&str> = keys[..i].iter().copied().chain([near]).chain(keys[i + 1..].iter().copied()).collect();
+        return Some(format!(".{}", path.join(".")));
     }
     None
 }

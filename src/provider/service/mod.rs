@@ -22,13 +22,9 @@ mod tests;
 mod time;
 mod values;
 
-pub(crate) use description::{
-    Address, Authorization, Body, Call, Described, Description, Error, ErrorRule, FigureKind, FigureRule, Json, Lifetime, Method,
-    Missing, Outcome, Pace, Parameter, Piece, ReadingRule, Scale, Session, Slot, Template, TextRule,
-};
-pub(crate) use example::{Canned, CannedAnswer, Example, Expected, described, failing};
-pub(crate) use fill::check;
+pub(crate) use description::{Description, Pace};
+pub(crate) use example::{Canned, CannedAnswer, Example, described, failing};
 pub(crate) use poll::Service;
-pub(crate) use read::{Mistake, Read, is_name, read, read_example};
+pub(crate) use read::{Mistake, Read, is_name, read};
 pub use settings::Settings;
 pub use values::{Given, Values};

@@ -84,7 +84,7 @@ impl Service {
         let mut budget = REQUEST_LIMIT;
         let mut lock = Seen::default();
         let result = self.try_poll(http, &mut budget, &mut lock).await;
-        let result = result.map(|readings| self.masked(readings, &lock)).and_then(|readings| self.distinct(readings));
+        let result = result.map(|readings| self.masked(readings, &lock)).and_then(distinct);
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = lock;
         result
     }
@@ -167,32 +167,31 @@ impl Service {
     fn kept_are_credentials(&self) -> bool {
         self.compiled.description.calls.iter().any(sends_kept_as_credential)
     }
+}
 
-    /// Each series once. Only a name may be stated twice, if both state the same.
-    fn distinct(&self, mut readings: Vec<Reading>) -> Result<Answer, Failure> {
-        let mut known = HashSet::new();
-        let mut names: Vec<Reading> = Vec::new();
-        let mut twice = None;
-        readings.retain(|reading| {
-            let key = (reading.measure(), reading.identity().cloned().collect::<Vec<_>>());
-            if known.insert(key) {
-                if reading.measure() == Measure::AccountInfo {
-                    names.push(reading.clone());
-                }
-                return true;
+/// Each series once. Only a name may be stated twice, if both state the same.
+fn distinct(mut readings: Vec<Reading>) -> Result<Answer, Failure> {
+    let mut known = HashSet::new();
+    let mut names: Vec<Reading> = Vec::new();
+    let mut twice = None;
+    readings.retain(|reading| {
+        let key = (reading.measure(), reading.identity().cloned().collect::<Vec<_>>());
+        if known.insert(key) {
+            if reading.measure() == Measure::AccountInfo {
+                names.push(reading.clone());
             }
-            if !names.contains(reading) {
-                twice.get_or_insert_with(|| reading.measure().definition().metric);
-            }
-            false
-        });
-        match twice {
-            Some(metric) => Err(Failure::new(
-                Reason::Decode,
-                format!("two readings are one series of {metric}; a label must tell them apart"),
-            )),
-            None => Ok(Answer::new(readings)),
+            return true;
         }
+        if !names.contains(reading) {
+            twice.get_or_insert_with(|| reading.measure().definition().metric);
+        }
+        false
+    });
+    match twice {
+        Some(metric) => {
+            Err(Failure::new(Reason::Decode, format!("two readings are one series of {metric}; a label must tell them apart")))
+        }
+        None => Ok(Answer::new(readings)),
     }
 }
 
@@ -271,11 +270,11 @@ impl<'a> Run<'a> {
         let Some(list) = call.repeated else { return self.send(which, call, None).await };
         let slots = Slots { values: &compiled.values, kept: &self.kept, session: self.token, element: None };
         let elements = slots.texts(list).to_vec();
-        let mut last = None;
+        let mut received = None;
         for element in elements {
-            last = self.send(which, call, Some(element)).await?;
+            received = self.send(which, call, Some(element)).await?;
         }
-        Ok(last)
+        Ok(received)
     }
 
     async fn send(&mut self, which: Which, call: &Call, element: Option<Secret>) -> Result<Option<Received>, Failure> {

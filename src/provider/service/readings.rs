@@ -20,8 +20,8 @@ pub(super) fn read(evaluation: &mut Evaluation<'_>) -> Result<Vec<Reading>, Fail
     for (i, rule) in call.readings.iter().enumerate() {
         let place = format!("readings[{i}]");
         let elements = elements(evaluation, rule, &place)?;
-        for (element_index, element) in elements.iter().enumerate() {
-            Element { evaluation, rule, element, place: &place, index: element_index }.read(&mut readings)?;
+        for (index, element) in elements.iter().enumerate() {
+            Element { evaluation, rule, value: element, place: &place, index }.read(&mut readings)?;
             if readings.len() > evaluation.job.room {
                 let most = evaluation.job.compiled.description.max_series;
                 return Err(evaluation.decode(&place, &format!("more readings than max_series, {most}, allows")));
@@ -49,7 +49,7 @@ fn elements(evaluation: &mut Evaluation<'_>, rule: &ReadingRule, place: &str) ->
 struct Element<'a, 'e> {
     evaluation: &'a mut Evaluation<'e>,
     rule: &'a ReadingRule,
-    element: &'a Value,
+    value: &'a Value,
     place: &'a str,
     /// Among the elements of the rule.
     index: usize,
@@ -113,14 +113,14 @@ impl Element<'_, '_> {
     }
 
     fn one(&mut self, expression: &Expression, place: &str) -> Result<Value, Failure> {
-        let value = self.evaluation.one(expression, self.element);
+        let value = self.evaluation.one(expression, self.value);
         value.map_err(|what| self.evaluation.decode(place, &said(expression, &what)))
     }
 
     /// The failure of an expression whose output is not what it should be, with the key that was probably meant.
     fn wrong(&self, place: &str, expression: &Expression, what: &str, value: &Value) -> Failure {
         let what = if what.starts_with("yields") { what.to_owned() } else { format!("yields {what}") };
-        let meant = if *value == Value::Null { hint::nearest_path(expression.text(), self.element) } else { None };
+        let meant = if *value == Value::Null { hint::nearest_path(expression.text(), self.value) } else { None };
         let meant = meant.map(|path| format!("; the answer has {path}")).unwrap_or_default();
         self.evaluation.decode(place, &format!("{}{meant}", said(expression, &what)))
     }

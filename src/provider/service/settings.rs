@@ -37,7 +37,7 @@ impl Settings {
     /// Every mistake. No message quotes a value.
     pub(crate) fn read(description: Arc<Description>, node: &Node, at: Position, place: &str) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
-        let mut note = |at: Position, key: &str, text: String| {
+        let mut wrong = |at: Position, key: &str, text: String| {
             let place = if key.is_empty() { place.to_owned() } else { format!("{place}.{key}") };
             mistakes.push(Mistake { at, place, text });
         };
@@ -46,7 +46,7 @@ impl Settings {
             Some(entries) => entries,
             None if node.is_null() => &nothing,
             None => {
-                note(at, "", format!("is {}; write a map of its parameters", node.described()));
+                wrong(at, "", format!("is {}; write a map of its parameters", node.described()));
                 return Err(mistakes);
             }
         };
@@ -57,7 +57,7 @@ impl Settings {
             let meant = nearest(&entry.key, known.iter().copied()).map(|meant| format!("did you mean {meant}?"));
             let meant = meant.unwrap_or_else(|| format!("the parameters are {}", known.join(", ")));
             let key = if is_word { entry.key.as_str() } else { "" };
-            note(entry.at, key, format!("is not a parameter of {}; {meant}", description.name));
+            wrong(entry.at, key, format!("is not a parameter of {}; {meant}", description.name));
         }
         let mut stated = Vec::new();
         for parameter in &description.parameters {
@@ -66,11 +66,11 @@ impl Settings {
             match (value, &parameter.default) {
                 (None, Some(default)) => stated.push(Stated::Texts(vec![default.to_string()])),
                 (None, None) => {
-                    note(entry.map_or(at, |entry| entry.at), &parameter.name, "is missing; add it".to_owned());
+                    wrong(entry.map_or(at, |entry| entry.at), &parameter.name, "is missing; add it".to_owned());
                 }
                 (Some(value), _) => match one(parameter, value) {
                     Ok(read) => stated.push(read),
-                    Err(text) => note(value.at, &parameter.name, text),
+                    Err(text) => wrong(value.at, &parameter.name, text),
                 },
             }
         }
@@ -196,11 +196,10 @@ fn secret(node: &Node) -> Result<SecretRef, String> {
     const FORMS: &str = "a secret is {file: PATH}, {env: NAME}, {credential: NAME} or a text";
     match &node.kind {
         Kind::Quoted(text) if text.is_empty() => Err("the secret is empty; put the credential there".to_owned()),
-        Kind::Quoted(text) => Ok(SecretRef::Plain(Secret::new(text.clone()))),
         Kind::Plain(text) if serde_json::from_str::<serde_json::Value>(text).is_ok() => {
             Err("a secret that looks like a number or a flag must stand in quotes".to_owned())
         }
-        Kind::Plain(text) => Ok(SecretRef::Plain(Secret::new(text.clone()))),
+        Kind::Plain(text) | Kind::Quoted(text) => Ok(SecretRef::Plain(Secret::new(text.clone()))),
         Kind::Map(entries) => match entries.as_slice() {
             [entry] => {
                 let place = entry.value.text().filter(|place| !place.trim().is_empty());

@@ -63,11 +63,4 @@ impl Values {
         });
         Value::Object(entries.collect())
     }
-
-    /// The values that are masked wherever anything is shown.
-    #[must_use]
-    pub(crate) fn secrets(&self, description: &Description) -> Vec<Secret> {
-        let secret = description.parameters.iter().enumerate().filter(|(_, parameter)| parameter.secret);
-        secret.flat_map(|(i, _)| self.texts(i).iter().cloned()).collect()
-    }
 }

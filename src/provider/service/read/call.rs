@@ -304,6 +304,7 @@ fn error_rule(cursor: &Cursor<'_>, names: &mut Names<'_>, mistakes: &mut Mistake
 }
 
 /// Something optional that was read: absent, or there and good. `None` if it is there and wrong.
+#[expect(clippy::option_option, reason = "absent, wrong and good are three cases, and each caller passes the second on with ?")]
 pub(super) fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
     read.map_or(Some(None), |read| read.map(Some))
 }

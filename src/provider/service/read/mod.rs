@@ -56,6 +56,7 @@ pub(crate) fn read(name: &str, node: &Node, at: Position, place: &str) -> Read {
 ///
 /// # Errors
 /// Every mistake.
+#[cfg(test)]
 pub(crate) fn read_example(node: &Node, parameters: &[Parameter]) -> Result<Example, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
     let example = example::read(&Cursor::new(node, node.at, "example"), parameters, &mut mistakes);

@@ -38,7 +38,7 @@ fn rule(cursor: &Cursor<'_>, names: &mut Names<'_>, mistakes: &mut Mistakes) -> 
     let scale = cursor.key("scale").map_or(Some(Scale::Fixed(Decimal::ONE)), |scale| scale_of(&scale, names, mistakes));
     let missing = cursor.key("missing").map_or(Some(Missing::Fail), |missing| missing_of(&missing, mistakes));
     let zone = cursor.key("timezone").map_or(Some(Zone::utc()), |zone| match Zone::named(zone.text(mistakes)?) {
-        Some(named) => Some(named),
+        Some(zone) => Some(zone),
         None => mistakes.note(&zone, "is not a time zone of the IANA database, such as Europe/Moscow"),
     });
     let rule = ReadingRule {
@@ -167,7 +167,7 @@ fn unlimited_word(cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option<Value>
 
 fn number_format(cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option<NumberFormat> {
     cursor.only(&["decimal", "group", "unit"], mistakes)?;
-    let mut mark = |key: &str, mistakes: &mut Mistakes| {
+    let mark = |key: &str, mistakes: &mut Mistakes| {
         let Some(mark) = cursor.key(key) else { return Some(None) };
         let text = mark.node.text().unwrap_or_default();
         let mut characters = text.chars();

@@ -18,7 +18,10 @@ fn a_described_error_comes_before_everything_else() {
     );
     assert_eq!(with_error(rule, ok(r#"{"code":9}"#)), Err((Reason::Rejected, "code 9".to_owned())));
     assert_eq!(with_error(rule, answer(503, r#"{"code":9}"#)), Err((Reason::Server, "HTTP 503: code 9".to_owned())));
-    assert_eq!(with_error(rule, ok(r#"{"code":0,"balance":1}"#)), Ok(vec!["balance_available_amount{currency=\"USD\"} 1".to_owned()]));
+    assert_eq!(
+        with_error(rule, ok(r#"{"code":0,"balance":1}"#)),
+        Ok(vec!["balance_available_amount{currency=\"USD\"} 1".to_owned()])
+    );
     let any = "{when: .ok != true, code: (.why), reasons: {\"*\": blocked, x: not_found, y: status}}";
     assert_eq!(reason(with_error(any, ok("{}"))), Some(Reason::Blocked));
     assert_eq!(reason(with_error(any, ok(r#"{"why":"x"}"#))), Some(Reason::NotFound));
@@ -76,7 +79,10 @@ fn a_figure_is_one_number_or_the_poll_fails() {
         assert_eq!(failed, (Reason::Decode, format!("readings[0].available `.balance` {detail}")), "{body}");
     }
     let two = poll_once("readings: [{available: \".a[]\", currency: USD}]", ok(r#"{"a":[1,2]}"#));
-    assert_eq!(two, Err((Reason::Decode, "readings[0].available `.a[]` yields two values or more where one is wanted".to_owned())));
+    assert_eq!(
+        two,
+        Err((Reason::Decode, "readings[0].available `.a[]` yields two values or more where one is wanted".to_owned()))
+    );
     let none = poll_once("readings: [{available: \".a[]\", currency: USD}]", ok(r#"{"a":[]}"#));
     assert_eq!(none, Err((Reason::Decode, "readings[0].available `.a[]` yields nothing where one value is wanted".to_owned())));
 }
@@ -91,7 +97,12 @@ fn labels_are_read_whole_or_the_poll_fails() {
             "balance_account_info{account=\"17\",name=\"Shop\"} 1".to_owned()
         ])
     );
-    for body in [r#"{"b":1,"a":"x","n":"y"}"#, r#"{"b":1,"c":null,"a":"x","n":"y"}"#, r#"{"b":1,"c":"USD","a":[],"n":"y"}"#, r#"{"b":1,"c":"USD","a":1.5,"n":"y"}"#] {
+    for body in [
+        r#"{"b":1,"a":"x","n":"y"}"#,
+        r#"{"b":1,"c":null,"a":"x","n":"y"}"#,
+        r#"{"b":1,"c":"USD","a":[],"n":"y"}"#,
+        r#"{"b":1,"c":"USD","a":1.5,"n":"y"}"#,
+    ] {
         assert_eq!(reason(read(body)), Some(Reason::Decode), "{body}");
     }
     let long = "ж".repeat(300);
@@ -121,7 +132,9 @@ fn every_kind_of_figure_is_a_reading_of_its_own() {
             "balance_reset_timestamp_seconds 1767225660",
         ]
     );
-    let unlimited = |value: &str| poll_once("readings: [{units: .u, unit: requests, unlimited: [-1, never, null]}]", ok(&format!("{{\"u\":{value}}}")));
+    let unlimited = |value: &str| {
+        poll_once("readings: [{units: .u, unit: requests, unlimited: [-1, never, null]}]", ok(&format!("{{\"u\":{value}}}")))
+    };
     for value in ["-1", "\" NEVER \"", "null"] {
         assert_eq!(unlimited(value), Ok(vec!["balance_units_available{unit=\"requests\"} +Inf".to_owned()]), "{value}");
     }
@@ -131,12 +144,17 @@ fn every_kind_of_figure_is_a_reading_of_its_own() {
 
 #[test]
 fn what_is_missing_counts_only_as_the_description_says() {
-    let read = |missing: &str| poll_once(&format!("readings: [{{available: .a, total: .b, currency: USD, missing: {missing}}}]"), ok(r#"{"b":1}"#));
+    let read = |missing: &str| {
+        poll_once(&format!("readings: [{{available: .a, total: .b, currency: USD, missing: {missing}}}]"), ok(r#"{"b":1}"#))
+    };
     assert_eq!(reason(read("fail")), Some(Reason::Decode));
     assert_eq!(read("skip"), Ok(vec!["balance_total_amount{currency=\"USD\"} 1".to_owned()]));
     assert_eq!(
         read("0"),
-        Ok(vec!["balance_available_amount{currency=\"USD\"} 0".to_owned(), "balance_total_amount{currency=\"USD\"} 1".to_owned()])
+        Ok(vec![
+            "balance_available_amount{currency=\"USD\"} 0".to_owned(),
+            "balance_total_amount{currency=\"USD\"} 1".to_owned()
+        ])
     );
     let there = poll_once("readings: [{available: .a, currency: USD, missing: 0}]", ok(r#"{"a":"none"}"#));
     assert_eq!(reason(there), Some(Reason::Decode), "what is there and is no number always fails");
@@ -152,7 +170,8 @@ fn a_scale_is_exact_and_can_depend_on_the_element() {
             "balance_available_amount{currency=\"USD\"} 6666.7".to_owned()
         ])
     );
-    let wei = poll_once("readings: [{available: .a, currency: ETH, base: 16, scale: 1e-18}]", ok(r#"{"a":"0x1bc16d674ec80000"}"#));
+    let wei =
+        poll_once("readings: [{available: .a, currency: ETH, base: 16, scale: 1e-18}]", ok(r#"{"a":"0x1bc16d674ec80000"}"#));
     assert_eq!(wei, Ok(vec!["balance_available_amount{currency=\"ETH\"} 2".to_owned()]));
     let zero = poll_once("readings: [{available: .a, currency: USD, scale: (.s)}]", ok(r#"{"a":5,"s":0}"#));
     assert_eq!(reason(zero), Some(Reason::Decode));
@@ -179,8 +198,8 @@ fn two_readings_are_never_one_series() {
     assert_eq!(twice, Err((Reason::Decode, detail.to_owned())));
     let named = "readings: [{each: \".l[]\", available: .a, currency: .c, name: .n}]";
     assert!(poll_once(named, ok(r#"{"l":[{"a":1,"c":"USD","n":"x"},{"a":1,"c":"EUR","n":"x"}]}"#)).is_ok());
-    let names = poll_once(named, ok(r#"{"l":[{"a":1,"c":"USD","n":"x"},{"a":1,"c":"EUR","n":"y"}]}"#));
-    assert_eq!(reason(names), Some(Reason::Decode));
+    let differing = poll_once(named, ok(r#"{"l":[{"a":1,"c":"USD","n":"x"},{"a":1,"c":"EUR","n":"y"}]}"#));
+    assert_eq!(reason(differing), Some(Reason::Decode));
 }
 
 #[test]

@@ -11,7 +11,9 @@ fn refused(call: &str, value: &str) -> Option<String> {
     let calls = format!("calls:\n  - {}\n    {BALANCE}\n", call.replace('\n', "\n    "));
     let description = description(&format!("{URL}, id: {{}}"), &calls);
     let values = given(&description, ["https://h.example/", value]);
-    check(&description, &values).err().map(|(parameter, what)| format!("{}: {what}", parameter.map_or("-", |i| &description.parameters[i].name)))
+    check(&description, &values)
+        .err()
+        .map(|(parameter, what)| format!("{}: {what}", parameter.map_or("-", |i| &description.parameters[i].name)))
 }
 
 #[test]
@@ -117,7 +119,8 @@ fn basic_authentication_is_masked_in_its_encoding() {
     let calls = format!("calls:\n  - get: ${{url}}\n    basic: {{username: me, password: \"${{id}}\"}}\n    {BALANCE}\n");
     let description = description(&format!("{URL}, id: {{secret: true}}"), &calls);
     let values = given(&description, ["https://h.example/", "correct-horse"]);
-    let encoded: Vec<String> = Service::encoded_secrets(&description, &values).iter().map(|secret| secret.expose().to_owned()).collect();
+    let encoded: Vec<String> =
+        Service::encoded_secrets(&description, &values).iter().map(|secret| secret.expose().to_owned()).collect();
     assert_eq!(encoded, ["bWU6Y29ycmVjdC1ob3JzZQ=="]);
 }
 

@@ -82,7 +82,10 @@ impl Http for Script {
         let CannedAnswer { status, headers, body } = self.answers.lock().expect("no panic").pop_front().expect("an answer");
         let mut map = HeaderMap::new();
         for (name, value) in &headers {
-            map.append(HeaderName::try_from(name.as_str()).expect("a name"), HeaderValue::try_from(value.as_str()).expect("a value"));
+            map.append(
+                HeaderName::try_from(name.as_str()).expect("a name"),
+                HeaderValue::try_from(value.as_str()).expect("a value"),
+            );
         }
         let retry_after = map.get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?));
         let status = StatusCode::from_u16(status).expect("a status");
@@ -111,7 +114,8 @@ fn ok(body: &str) -> CannedAnswer {
 /// A description with these parameters, and with what follows them.
 fn description(parameters: &str, rest: &str) -> Arc<Description> {
     let rest = rest.trim_end().replace('\n', "\n  ");
-    let text = format!("acme:\n  title: Acme\n  documentation: https://docs.acme.example/\n  parameters: {{{parameters}}}\n  {rest}\n");
+    let text =
+        format!("acme:\n  title: Acme\n  documentation: https://docs.acme.example/\n  parameters: {{{parameters}}}\n  {rest}\n");
     let tree = Node::parse(&text).expect("YAML");
     let read = read("acme", tree.get("acme").expect("the description"), Position { line: 1, column: 1 }, "acme");
     read.description.unwrap_or_else(|| panic!("{text}\n{:?}", read.mistakes))

@@ -8,7 +8,10 @@ fn sent<const N: usize>(parameters: &str, call: &str, values: [&str; N]) -> Sent
     let calls = format!("calls:\n  - {}\n    {READINGS}\n", call.replace('\n', "\n    "));
     let description = description(parameters, &calls);
     let script = Script::new([ok(r#"{"balance":1}"#)]);
-    assert_eq!(shown(script.poll(&service(&description, values))), Ok(vec!["balance_available_amount{currency=\"USD\"} 1".to_owned()]));
+    assert_eq!(
+        shown(script.poll(&service(&description, values))),
+        Ok(vec!["balance_available_amount{currency=\"USD\"} 1".to_owned()])
+    );
     script.sent().remove(0)
 }
 
@@ -35,7 +38,8 @@ fn values_are_encoded_for_their_place() {
     let form = sent(&parameters, "post: ${url}v1\nform: {q: \"${id}\", k: v}", ["https://h.example/", hostile]);
     assert_eq!(form.body, "q=a%2Fb%3Fc%3Dd%26e%23f%252e%20g%22%D0%B9%3A%40&k=v");
     assert_eq!(form.header("content-type"), "application/x-www-form-urlencoded");
-    let json = sent(&parameters, "post: ${url}v1\njson: {q: \"x ${id}\", n: 1.50, t: true, z: null}", ["https://h.example/", hostile]);
+    let json =
+        sent(&parameters, "post: ${url}v1\njson: {q: \"x ${id}\", n: 1.50, t: true, z: null}", ["https://h.example/", hostile]);
     assert_eq!(json.body, r#"{"q":"x a/b?c=d&e#f%2e g\"й:@","n":1.50,"t":true,"z":null}"#);
     assert_eq!(json.header("content-type"), "application/json");
     let text = sent(&parameters, "post: ${url}v1\ntext: \"<${id}>\"\ncontent_type: text/plain", ["https://h.example/", hostile]);
@@ -94,14 +98,13 @@ fn a_call_is_repeated_for_each_kept_text() {
 ";
     let description = description(URL, calls);
     let service = service(&description, ["https://h.example/"]);
-    let script = Script::new([
-        ok(r#"{"projects":[{"id":17},{"id":"b/c"}]}"#),
-        ok(r#"{"balance":1}"#),
-        ok(r#"{"balance":2}"#),
-    ]);
+    let script = Script::new([ok(r#"{"projects":[{"id":17},{"id":"b/c"}]}"#), ok(r#"{"balance":1}"#), ok(r#"{"balance":2}"#)]);
     let readings = shown(script.poll(&service)).expect("readings");
     assert_eq!(readings[1], "balance_available_amount{account=\"b/c\",currency=\"USD\"} 2");
-    assert_eq!(script.lines()[1..], ["GET https://h.example/projects/17/balance", "GET https://h.example/projects/b%2Fc/balance"]);
+    assert_eq!(
+        script.lines()[1..],
+        ["GET https://h.example/projects/17/balance", "GET https://h.example/projects/b%2Fc/balance"]
+    );
     for (nothing, what) in [
         (r#"{"projects":[]}"#, "yields nothing where a text is wanted"),
         (r#"{"projects":[{"id":""}]}"#, "yields an empty text where a text is wanted"),

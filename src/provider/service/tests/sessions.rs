@@ -93,7 +93,10 @@ fn a_login_without_a_token_or_lifetime_fails() {
         (r#"{"access_token":""}"#, "session.token `.access_token` yields an empty text where a token is wanted"),
         (r#"{"access_token":["x"]}"#, "session.token `.access_token` yields a list where a token is wanted"),
         (r#"{"access_token":"x"}"#, "session.lifetime `.expires_in` yields null where seconds or a date are wanted"),
-        (r#"{"access_token":"x","expires_in":-5}"#, "session.lifetime `.expires_in` yields a number where seconds or a date are wanted"),
+        (
+            r#"{"access_token":"x","expires_in":-5}"#,
+            "session.lifetime `.expires_in` yields a number where seconds or a date are wanted",
+        ),
     ] {
         let failed = shown(Script::new([ok(login)]).poll(&source(&description)));
         assert_eq!(failed, Err((Reason::Decode, detail.to_owned())), "{login}");
@@ -117,8 +120,13 @@ fn a_lifetime_can_be_a_date() {
 fn tokens_are_secrets_even_after_they_were_replaced() {
     let description = with_session("refused: [auth]");
     let service = source(&description);
-    let script =
-        Script::new([ok(LOGIN), ok(r#"{"balance":1}"#), answer(401, ""), ok(r#"{"access_token":"tok-2"}"#), ok(r#"{"balance":1}"#)]);
+    let script = Script::new([
+        ok(LOGIN),
+        ok(r#"{"balance":1}"#),
+        answer(401, ""),
+        ok(r#"{"access_token":"tok-2"}"#),
+        ok(r#"{"balance":1}"#),
+    ]);
     assert!(script.poll(&service).is_ok() && script.poll(&service).is_ok());
     let secrets: Vec<String> = service.session_secrets().iter().map(|secret| secret.expose().to_owned()).collect();
     assert_eq!(secrets, ["tok-2", "tok-1"]);
