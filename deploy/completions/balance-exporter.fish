@@ -43,6 +43,8 @@ complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s h -l 
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "check" -d 'Check the configuration, the web configuration and that all credentials exist; poll nothing'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "poll" -d 'Poll once and print the readings; start no server'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "services" -d 'List the services that can be polled, or print one\'s description and a source to copy'
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "try" -d 'Evaluate a service description over answers in files, as poll --explain does; no network'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "healthcheck" -d 'Check that the daemon at the first --web.listen-address is healthy; for containers'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "demo" -d 'Run the daemon against built-in simulated providers on loopback; needs no file and no account'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l config.file -d 'Configuration file' -r -F
@@ -76,10 +78,46 @@ debug\t'Each poll'
 trace\t'Each connection'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l log.format -d 'Format of log messages' -r -f -a "text\t'For people'
 json\t'One JSON object per line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l explain -d 'Show each request, each answer and how each figure comes about, instead of the readings alone'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l full -d 'With --explain: do not cut answers'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.systemd-socket -d 'Use listening sockets from systemd instead of --web.listen-address'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s V -l version -d 'Print version'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l config.file -d 'Configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l web.telemetry-path -d 'Path of the metrics' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l storage.path -d 'Directory to persist state in; without it, state is lost on exit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l log.level -d 'Minimum level of log messages' -r -f -a "error\t'Why the program exits'
+warn\t'What a person should look into'
+info\t'What changed'
+debug\t'Each poll'
+trace\t'Each connection'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l log.format -d 'Format of log messages' -r -f -a "text\t'For people'
+json\t'One JSON object per line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l web.systemd-socket -d 'Use listening sockets from systemd instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l web.enable-lifecycle -d 'Enable POST /-/reload'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -s V -l version -d 'Print version'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l answer -d 'File with an answer, - for standard input; repeatable, in the order of the calls. It holds a body, or status line, headers and body as `curl -i` prints them' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l config.file -d 'Configuration file' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l web.telemetry-path -d 'Path of the metrics' -r
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l storage.path -d 'Directory to persist state in; without it, state is lost on exit' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l log.level -d 'Minimum level of log messages' -r -f -a "error\t'Why the program exits'
+warn\t'What a person should look into'
+info\t'What changed'
+debug\t'Each poll'
+trace\t'Each connection'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l log.format -d 'Format of log messages' -r -f -a "text\t'For people'
+json\t'One JSON object per line'"
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l full -d 'Do not cut answers'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l web.systemd-socket -d 'Use listening sockets from systemd instead of --web.listen-address'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l web.enable-lifecycle -d 'Enable POST /-/reload'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.file -d 'Configuration file' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F

@@ -26,7 +26,7 @@ fn whole_files() -> Vec<(String, &'static str)> {
         (String::new(), "f.yaml:1:1: sources: is missing; add it"),
         ("- a\n".to_owned(), "f.yaml:1:1: found sequence, expected a map with the key sources"),
         ("defaults: {interval: 5m}\n".to_owned(), "f.yaml:1:1: sources: is missing; add it"),
-        (format!("source: []\n{good}"), "f.yaml:1:1: source: unknown key; expected `defaults` or `sources`"),
+        (format!("source: []\n{good}"), "f.yaml:1:1: source: unknown key; expected one of `defaults`, `services`, `sources`"),
         (format!("{good}sources: []\n"), "f.yaml:1:1: sources: appears twice; drop one"),
         (
             format!("defaults: {{intervall: 5m}}\n{good}"),
@@ -178,7 +178,7 @@ fn keys() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "low: {sums: {warning: 1}}",
-            "f.yaml:4:11: sources[0].low.sums: unknown key; expected one of `amount`, `accounts`, `sms`, `areas`",
+            "f.yaml:4:11: sources[0].low.sums: unknown key; expected one of `amount`, `accounts`, `sms`, `areas`, `units`",
         ),
         ("low: {amount: 5}", "f.yaml:4:19: sources[0].low.amount: found integer, expected a map with warning, critical or both"),
         ("low: {amount: {warn: 5}}", "f.yaml:4:20: sources[0].low.amount.warn: unknown key; expected `warning` or `critical`"),
@@ -258,7 +258,11 @@ fn adstat() -> Vec<(&'static str, &'static str)> {
 /// Other providers with their error lines.
 fn providers() -> Vec<(&'static str, &'static str)> {
     vec![
-        ("megafon: {}", "f.yaml:4:7: sources[0].provider: unknown name; expected one of `adstat`, `mysmpp`, `atisu`"),
+        (
+            "megafon: {}",
+            "f.yaml:4:7: sources[0].provider: there is no provider megafon; `balance-exporter services` lists those that there are, or describe it under services",
+        ),
+        ("mysmp: {}", "f.yaml:4:7: sources[0].provider: there is no provider mysmp; did you mean mysmpp?"),
         (
             "mysmpp: {token: x}\n      atisu: {}",
             "f.yaml:4:7: sources[0].provider: must name exactly one provider; give each its own source",
@@ -426,7 +430,7 @@ fn aliases_are_bounded_and_so_is_depth() {
     assert_eq!(brackets.as_deref(), Some("f.yaml: is nested too deeply; flatten it"), "before the parser sees it");
 
     let alias = "x: &p {mysmpp: {token: x}}\nsources: [{name: a, provider: *p}]\n";
-    assert_eq!(error_of(alias).as_deref(), Some("f.yaml:1:1: x: unknown key; expected `defaults` or `sources`"));
+    assert_eq!(error_of(alias).as_deref(), Some("f.yaml:1:1: x: unknown key; expected one of `defaults`, `services`, `sources`"));
     let good = "sources: [{name: a, provider: &p {mysmpp: {token: x}}}, {name: b, provider: *p}]\n";
     assert_eq!(error_of(good), None);
 }

@@ -30,8 +30,10 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "domain",
             "exposition",
             "format",
+            "nearest",
             "poll",
             "problem",
+            "provider",
             "secret",
             "server",
             "standin",
@@ -65,7 +67,10 @@ fn module(name: &str) -> String {
         for entry in folder.read_dir().into_iter().flatten() {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                folders.push(path);
+                // A folder of unit tests.
+                if !path.ends_with("tests") {
+                    folders.push(path);
+                }
             } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
                 text.push_str(&without_tests(&path));
             }

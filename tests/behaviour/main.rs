@@ -9,6 +9,7 @@ mod cli;
 mod clock;
 mod config_files;
 mod deploy;
+mod described;
 mod direction;
 mod documents;
 mod ending;
