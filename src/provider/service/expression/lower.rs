@@ -167,7 +167,7 @@ impl<'s> Lower<'s> {
             BinaryOp::Math(Math::Sub) => Node::Math(Operation::Subtract, left, right),
             BinaryOp::Math(Math::Mul) => Node::Math(Operation::Multiply, left, right),
             BinaryOp::Math(Math::Div) => Node::Math(Operation::Divide, left, right),
-            BinaryOp::Cmp(comparison) => Node::Compare(compared(comparison), left, right),
+            BinaryOp::Cmp(comparison) => Node::Compare(compared(*comparison), left, right),
             // Refused by their signs before.
             BinaryOp::Math(Math::Rem) | BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
                 return Err(SyntaxError::new(0, "an expression cannot change the answer"));
@@ -252,7 +252,7 @@ fn pattern_part<'s>(pattern: &Pattern<&'s str>) -> Option<&'s str> {
     }
 }
 
-const fn compared(comparison: &Cmp) -> Comparison {
+const fn compared(comparison: Cmp) -> Comparison {
     match comparison {
         Cmp::Lt => Comparison::Less,
         Cmp::Le => Comparison::AtMost,

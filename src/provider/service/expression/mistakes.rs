@@ -42,10 +42,10 @@ pub(super) fn lexical(text: &str, errors: &[lex::Error<&str>]) -> SyntaxError {
 
 /// What the parser stopped at.
 pub(super) fn grammatical(text: &str, errors: &[TError<'_, &str>]) -> SyntaxError {
-    let place = |found: &Option<&Token<&str>>| found.map_or(text.len(), |Token(part, _)| offset(text, part));
-    let first = errors.iter().min_by_key(|(_, found)| place(found));
+    let place = |found: Option<&Token<&str>>| found.map_or(text.len(), |Token(part, _)| offset(text, part));
+    let first = errors.iter().min_by_key(|(_, found)| place(*found));
     let Some((expected, found)) = first else { return SyntaxError::new(0, "this is no expression") };
-    let at = place(found);
+    let at = place(*found);
     if let Some(error) = unquoted_key(text, at) {
         return error;
     }

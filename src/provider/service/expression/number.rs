@@ -10,6 +10,8 @@ use std::cmp::Ordering;
 
 /// The most significant digits of a number that is calculated with.
 const DIGITS: usize = 28;
+/// The first whole number with more.
+const BEYOND: u128 = 10_u128.pow(28);
 
 /// An arithmetic operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,22 +60,22 @@ pub(super) fn compare(left: &Number, right: &Number) -> Ordering {
     if short(left) && short(right) {
         return left.value.partial_cmp(&right.value).unwrap_or(Ordering::Equal);
     }
-    Digits::of(&left.text).compare(&Digits::of(&right.text))
+    Written::of(&left.text).compare(&Written::of(&right.text))
 }
 
 fn too_long() -> Stop {
     Stop::Failed(format!("arithmetic is exact, and the result of this one has more than {DIGITS} digits"))
 }
 
-/// The digits of a number: `0.DIGITS × 10^point`.
-struct Digits {
+/// A number by its digits: `0.DIGITS × 10^point`.
+struct Written {
     negative: bool,
     /// Without zeros at either end; empty for zero.
     digits: String,
     point: i64,
 }
 
-impl Digits {
+impl Written {
     /// Of a number in the syntax of JSON.
     fn of(text: &str) -> Self {
         let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
@@ -109,7 +111,7 @@ struct Exact {
 
 impl Exact {
     fn of(number: &Number) -> Flow<Self> {
-        let Digits { negative, digits, point } = Digits::of(&number.text);
+        let Written { negative, digits, point } = Written::of(&number.text);
         if digits.is_empty() {
             return Ok(Self { mantissa: 0, exponent: 0 });
         }
@@ -129,7 +131,7 @@ impl Exact {
             self.mantissa /= 10;
             self.exponent += 1;
         }
-        (self.mantissa.unsigned_abs() < 10_u128.pow(DIGITS as u32)).then_some(self)
+        (self.mantissa.unsigned_abs() < BEYOND).then_some(self)
     }
 
     fn plus(self, other: Self) -> Option<Self> {
@@ -163,7 +165,7 @@ impl Exact {
         }
         let dividend = self.mantissa.unsigned_abs();
         let (mut quotient, mut rest, mut exponent) = (dividend / divisor, dividend % divisor, self.exponent - other.exponent);
-        while rest != 0 && quotient < 10_u128.pow(DIGITS as u32 - 1) {
+        while rest != 0 && quotient < BEYOND / 10 {
             quotient = quotient * 10 + rest * 10 / divisor;
             rest = rest * 10 % divisor;
             exponent -= 1;

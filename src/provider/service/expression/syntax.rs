@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
         return Err(SyntaxError::new(0, "the expression is empty; `.` is the whole answer"));
     }
     if text.len() > LENGTH {
-        let at = text.floor_char_boundary(LENGTH);
+        let at = (0..=LENGTH).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         return Err(SyntaxError::new(at, format!("an expression has {LENGTH} bytes at most; this one has {}", text.len())));
     }
     brackets(text)?;

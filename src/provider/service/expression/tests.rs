@@ -1,6 +1,7 @@
 //! What expressions yield, by subject.
 
 mod hostile;
+mod jaq;
 mod mistakes;
 mod shape;
 

@@ -13,6 +13,7 @@ pub(super) const fn holds(value: &Value) -> bool {
     !matches!(value, Value::Null | Value::Flag(false))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "functions are called through one type")]
 pub(super) fn not(_: &Meter, value: &Value) -> Flow<Value> {
     Ok(Value::Flag(!holds(value)))
 }
@@ -115,7 +116,7 @@ pub(super) fn flatten(meter: &Meter, value: &Value, depth: &Value) -> Flow<Value
     Ok(Value::List(flat.into()))
 }
 
-fn flatten_into<'a>(meter: &Meter, items: access::Items<'a>, depth: f64, flat: &mut Vec<Value>) -> Flow {
+fn flatten_into(meter: &Meter, items: access::Items<'_>, depth: f64, flat: &mut Vec<Value>) -> Flow {
     for item in items {
         match item {
             Value::List(_) if depth > 0.0 => {
