@@ -173,8 +173,14 @@ async fn poll_explains_how_each_figure_comes_about() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_answers_end_within_a_second_and_no_scrape_waits() {
     let deep = "[".repeat(500_000) + &"]".repeat(500_000);
-    let long = format!("{{\"wallets\":[{{\"id\":\"{}\",\"title\":\"x\",\"kopecks\":1,\"limit\":1}}],\"currency\":\"USD\"}}", "x".repeat(1_000_000));
-    let digits = format!("{{\"currency\":\"USD\",\"wallets\":[{{\"id\":\"1\",\"title\":\"x\",\"limit\":1,\"kopecks\":{}}}]}}", "9".repeat(1_000_000));
+    let long = format!(
+        "{{\"wallets\":[{{\"id\":\"{}\",\"title\":\"x\",\"kopecks\":1,\"limit\":1}}],\"currency\":\"USD\"}}",
+        "x".repeat(1_000_000)
+    );
+    let digits = format!(
+        "{{\"currency\":\"USD\",\"wallets\":[{{\"id\":\"1\",\"title\":\"x\",\"limit\":1,\"kopecks\":{}}}]}}",
+        "9".repeat(1_000_000)
+    );
     let objects = format!("[{}{{}}]", "{\"a\":{}},".repeat(110_000));
     let keys: String = (0..70_000).map(|i| format!("\"k{i}\":{i},")).collect();
     let keys = format!("{{{keys}\"wallets\":7}}");
@@ -214,8 +220,14 @@ fn all_mistakes_of_a_file_are_told_in_one_run() {
     let services = ACME
         .replace("available: .kopecks", "available: .kopecks | selct(. > 1)")
         .replace("currency: $answer.currency", "currency: answer.currency")
-        .replace("bearer: ${session}\n        readings:\n          - {units", "bearer: ${sesion}\n        readings:\n          - {units");
-    let wrong = configuration(&services, "  - {name: a, provider: {acme: {user: me}}}\n  - {name: b, provider: {opnrouter: {token: x}}}\n");
+        .replace(
+            "bearer: ${session}\n        readings:\n          - {units",
+            "bearer: ${sesion}\n        readings:\n          - {units",
+        );
+    let wrong = configuration(
+        &services,
+        "  - {name: a, provider: {acme: {user: me}}}\n  - {name: b, provider: {opnrouter: {token: x}}}\n",
+    );
     let output = run(["check", "--config.file", wrong.path()]);
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(78));
@@ -258,9 +270,18 @@ fn try_needs_no_network_and_no_credentials() {
     assert!(shown.contains("GET https://api.acme.example/v1/balance"), "{shown}");
     assert!(shown.ends_with("readings: balance_available_amount{currency=\"USD\"} 12.5\n"), "{shown}");
     let cases = [
-        (r#"{"data":{"balanse":1}}"#, "failed: decode: readings[0].available `.data.balance` yields null where a number is wanted; the answer has .data.balanse"),
-        (r#"{"data":{"balance":{}}}"#, "failed: decode: readings[0].available `.data.balance` yields an object where a number is wanted"),
-        (r#"{"data":{"balance":null}}"#, "failed: decode: readings[0].available `.data.balance` yields null where a number is wanted"),
+        (
+            r#"{"data":{"balanse":1}}"#,
+            "failed: decode: readings[0].available `.data.balance` yields null where a number is wanted; the answer has .data.balanse",
+        ),
+        (
+            r#"{"data":{"balance":{}}}"#,
+            "failed: decode: readings[0].available `.data.balance` yields an object where a number is wanted",
+        ),
+        (
+            r#"{"data":{"balance":null}}"#,
+            "failed: decode: readings[0].available `.data.balance` yields null where a number is wanted",
+        ),
         ("<!DOCTYPE html><title>x</title>", "failed: decode: an HTML page where JSON was expected; is the URL right?"),
         ("HTTP/1.1 401 Unauthorized\r\n\r\n{\"error\":\"bad token\"}", "failed: auth: HTTP 401: bad token"),
         ("", "failed: decode: the answer is empty"),
@@ -295,7 +316,10 @@ fn services_lists_and_prints_what_there_is() {
     let acme = row("acme");
     assert!(acme.contains("Acme, wallets and requests") && acme.contains("units (requests)") && acme.ends_with(":2"), "{acme}");
     let one = text(&run(["services", "openrouter", "--config.file", configured.path()]).stdout);
-    assert!(one.contains("  title: OpenRouter") && one.contains("        token: {file: /etc/balance-exporter/openrouter-token}"), "{one}");
+    assert!(
+        one.contains("  title: OpenRouter") && one.contains("        token: {file: /etc/balance-exporter/openrouter-token}"),
+        "{one}"
+    );
     let own = text(&run(["services", "acme", "--config.file", configured.path()]).stdout);
     assert!(own.contains("        user: USER\n") && own.contains("        # url: https://api.acme.example/\n"), "{own}");
     let unknown = run(["services", "opnrouter", "--config.file", configured.path()]);

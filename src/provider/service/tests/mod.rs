@@ -2,6 +2,7 @@
 
 mod answers;
 mod attack;
+mod document;
 mod requests;
 mod sessions;
 
