@@ -229,10 +229,27 @@ async fn low_and_failing() -> (Daemon, Vec<StandIn>) {
     let freight = StandIn::start(exchange).await.expect("a port");
     let bare = StandIn::start(cabinet).await.expect("a port");
     let broken = StandIn::start(|_: &ReceivedRequest| Reply::new(500, "")).await.expect("a port");
+    let prepaid = StandIn::start(|_: &ReceivedRequest| {
+        Reply::json(200, &json!({"money": -5, "limit": 100, "left": 7, "expires": "2099-01-01", "resets": "2098-01-01"}))
+    });
+    let prepaid = prepaid.await.expect("a port");
     broken.always(Behaviour::HangUp);
     let configured = Configured::new(&format!(
         "defaults: {{interval: 1s}}
+services:
+  prepaid:
+    title: Money and requests
+    documentation: https://docs.prepaid.example/
+    parameters: {{url: {{}}}}
+    calls:
+      - get: ${{url}}
+        readings:
+          - {{available: .money, credit_limit: .limit, currency: RUB, expires: .expires, resets: .resets}}
+          - {{units: .left, unit: requests}}
 sources:
+  - name: prepaid
+    provider: {{prepaid: {{url: {}}}}}
+    low: {{units: {{requests: {{warning: 50, critical: 10}}}}}}
   - name: low
     provider: {{mysmpp: {{url: {}, token: a token}}}}
     low: {{amount: {{warning: 500, critical: 100}}, sms: {{warning: 50, critical: 10}}}}
@@ -244,14 +261,15 @@ sources:
   - name: broken
     provider: {{mysmpp: {{url: {}, token: a token}}}}
 ",
+        prepaid.url("/"),
         sms.url("/json/balance.php"),
         freight.url("/v1.0/balance"),
         bare.url("/api/"),
         broken.url("/json/balance.php")
     ));
     let daemon = Daemon::start(&configured);
-    daemon.metrics_where("all four were polled", |page| page.matches("\nbalance_up{").count() == 4).await;
-    (daemon, vec![sms, freight, bare, broken])
+    daemon.metrics_where("all five were polled", |page| page.matches("\nbalance_up{").count() == 5).await;
+    (daemon, vec![prepaid, sms, freight, bare, broken])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -272,7 +290,7 @@ async fn every_panel_has_data() {
     prometheus.arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let _prometheus = crate::real_parts::Running(prometheus.spawn().expect("a Prometheus"));
     let url = format!("http://127.0.0.1:{port}");
-    until(&format!("{url}/api/v1/query?query=count(count_over_time(balance_up[1m])>3)"), |answer| answer.contains("\"7\"]"))
+    until(&format!("{url}/api/v1/query?query=count(count_over_time(balance_up[1m])>3)"), |answer| answer.contains("\"8\"]"))
         .await;
 
     let deadline = Instant::now() + PATIENCE;
