@@ -2,6 +2,8 @@
 //!
 //! A [`Description`] is compiled once and shared by all sources that use it. It owns no connection, clock or metric.
 
+#[doc(hidden)]
+pub mod bench;
 pub(crate) mod catalogue;
 mod description;
 mod evaluate;

@@ -41,7 +41,23 @@ impl Origin {
 
 /// Whether a result can be written in the expression instead of coming from the answer.
 pub(super) fn ends_in_literal(tree: &Node) -> bool {
-    matches!(origin(tree, Origin::Answer, &mut Vec::new()), Origin::Written | Origin::Either)
+    matches!(origin(tree, Origin::Answer, &mut Vec::new()), Origin::Written | Origin::Either) || counts_nothing(tree)
+}
+
+/// Whether a length may be that of an empty list which the expression itself has put in the place of a missing one.
+fn counts_nothing(tree: &Node) -> bool {
+    let length = |node: &Node| matches!(node, Node::Call(Call::Length, _));
+    let empty = |node: &Node| match node {
+        Node::Try(_) => true,
+        Node::Path(_, steps) => steps.iter().any(|step| step.optional),
+        Node::Alternative(_, right) => matches!(origin(right, Origin::Answer, &mut Vec::new()), Origin::Nothing),
+        _ => false,
+    };
+    contains(tree, &length) && contains(tree, &empty)
+}
+
+fn contains(tree: &Node, wanted: &impl Fn(&Node) -> bool) -> bool {
+    wanted(tree) || tree.children().into_iter().any(|child| contains(child, wanted))
 }
 
 /// Where the results of a part come from, if its input comes from there. `names` holds the origins of what `as` has named.
@@ -104,13 +120,12 @@ fn called(call: Call, arguments: &[Node], input: Origin, names: &mut Vec<Origin>
 
 /// Whether an error can become nothing.
 pub(super) fn swallows_errors(tree: &Node) -> bool {
-    let here = match tree {
+    contains(tree, &|node| match node {
         Node::Try(_) => true,
         Node::Alternative(_, right) => matches!(**right, Node::Call(Call::Empty, _)),
         Node::Path(_, steps) => steps.iter().any(|step| step.optional),
         _ => false,
-    };
-    here || tree.children().into_iter().any(swallows_errors)
+    })
 }
 
 /// Whether there is never more than one result.

@@ -6,7 +6,7 @@ use super::functions::{Call, Sorted};
 use super::meter::{Flow, Stop};
 use super::order;
 use super::tree::Node;
-use super::values::holds;
+use super::values::{self, holds};
 use crate::provider::document::{Number, Value};
 use std::cmp::Ordering;
 
@@ -30,6 +30,7 @@ impl Run<'_> {
             (Call::First, _) => self.at_index("0", 0.0, at, emit),
             (Call::Last, [inner]) => self.last(inner, at, emit),
             (Call::Last, _) => self.at_index("-1", -1.0, at, emit),
+            (Call::Length, _) => emit(&values::length(self.meter, at.input)?),
             (Call::Any, arguments) => self.some(true, arguments, at, emit),
             (Call::All, arguments) => self.some(false, arguments, at, emit),
             (Call::Sorted(sorted), arguments) => self.sorted(sorted, arguments.first(), at, emit),

@@ -25,6 +25,7 @@ pub(super) enum Call {
     First,
     Last,
     Any,
+    Length,
     All,
     Sorted(Sorted),
     /// A value makes another.
@@ -76,7 +77,7 @@ static FUNCTIONS: &[Function] = &[
     function("any", &[0, 1, 2], Call::Any, ".list | any(.blocked)", "whether the condition holds for an element"),
     function("all", &[0, 1, 2], Call::All, ".list | all(.paid)", "whether the condition holds for every element"),
     function("add", &[0], Call::Value(values::add), "[.list[].sum] | add", "the sum of the elements; null if there are none"),
-    function("length", &[0], Call::Value(values::length), ".list | length", "elements, keys or characters; the size of a number without its sign; an error for null"),
+    function("length", &[0], Call::Length, ".list | length", "elements, keys or characters; the size of a number without its sign; an error for null"),
     function("keys", &[0], Call::Value(values::keys), ".accounts | keys", "the sorted keys of an object, or the indexes of a list"),
     function("has", &[1], Call::About2(values::has), r#"has("error")"#, "whether an object has the key, or a list the index"),
     function("to_entries", &[0], Call::Value(values::to_entries), ".remaining | to_entries[]", r#"a list with {"key": …, "value": …} for each key"#),

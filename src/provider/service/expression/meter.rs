@@ -7,7 +7,8 @@ use std::cell::Cell;
 
 /// The steps of an answer: the work of all expressions over it.
 const STEPS: u64 = 1_000_000;
-/// One step in units. A unit is a byte that is built, so that 1,000,000 steps build 32 MB at most.
+/// One step in units. A byte that is built costs two, so that 1,000,000 steps build 16 MB at most; while a list grows, its elements are
+/// in memory up to three times.
 const STEP: u64 = 32;
 
 /// The work that is left for an answer. All expressions over it share one.
@@ -46,7 +47,7 @@ impl Meter {
 
     /// Pays for building values of so many bytes.
     pub(super) fn build(&self, bytes: usize) -> Flow {
-        self.spend(STEP / 2 + bytes as u64)
+        self.spend(STEP / 2 + 2 * bytes as u64)
     }
 
     /// Pays for looking at so many things that are next to each other, such as the keys of an object.

@@ -84,6 +84,9 @@ fn unquoted_key(text: &str, at: usize) -> Option<SyntaxError> {
     let key = &rest[..rest.find(|c| !in_key(c)).unwrap_or(rest.len())];
     let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.starts_with(|c: char| c.is_ascii_digit());
     let number = dot.ends_with(|c: char| c.is_ascii_digit());
+    if !number && !key.is_empty() && key.chars().all(|c| c.is_ascii_digit()) {
+        return Some(SyntaxError::new(at, format!("a number is written 0.{key}, and a key .\"{key}\"")));
+    }
     (!key.is_empty() && !plain && !number).then(|| {
         SyntaxError::new(at, format!("a key with other characters than a-z, 0-9 and _ is written in quotes: .\"{key}\""))
     })

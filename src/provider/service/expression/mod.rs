@@ -6,7 +6,8 @@
 //!
 //! What is different from jq, on purpose:
 //! - Numbers are decimals and exact to 28 digits; a result that needs more is an error. Numbers that are only passed on keep their digits.
-//! - `null + 1` and `null | length` are errors, so that a renamed field looks neither like a figure nor like an empty list.
+//! - `null + 1`, `null | length` and `[null] | join(".")` are errors, so that a renamed field looks neither like a figure nor like an
+//!   empty list.
 //! - `- * /` take numbers only, and `ltrimstr` takes texts only.
 //! - `tonumber` takes what JSON calls a number, so neither `nan` nor `1e999`.
 //! - An update of `reduce` yields exactly one result. `as` names one value and takes nothing apart.

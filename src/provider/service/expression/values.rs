@@ -140,14 +140,14 @@ pub(super) fn reverse(meter: &Meter, value: &Value) -> Flow<Value> {
     }
 }
 
+/// Null is no empty text here: with it, a field that has been renamed would make `"12."` or `".50"` of an amount.
 pub(super) fn join(meter: &Meter, value: &Value, separator: &Value) -> Flow<Value> {
     let separator = text("join", separator)?;
     let mut joined = String::new();
     for (i, item) in access::items(value)?.enumerate() {
         let item = match item {
-            Value::Null => "".into(),
-            Value::List(_) | Value::Object(_) => {
-                return Err(wrong("join", "texts, numbers, flags and nulls in the list", item));
+            Value::Null | Value::List(_) | Value::Object(_) => {
+                return Err(wrong("join", "texts, numbers and flags in the list", item));
             }
             _ => as_text(meter, item)?,
         };
@@ -163,7 +163,7 @@ pub(super) fn split(meter: &Meter, value: &Value, separator: &Value) -> Flow<Val
     let (whole, separator) = (text("split", value)?, text("split", separator)?);
     let mut parts = Vec::new();
     let mut push = |part: &str| {
-        meter.build(size_of::<Value>() + 16 + part.len())?;
+        meter.build(size_of::<Value>() + 32 + part.len())?;
         parts.push(Value::Text(part.into()));
         Ok(())
     };

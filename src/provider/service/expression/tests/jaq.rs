@@ -36,7 +36,7 @@ const ON_PURPOSE: &str = r#"
             if ($from == null or ($from | type) == "number") and ($to == null or ($to | type) == "number")
             then (if . == null then null else .[$from:$to] end) elif . == null then null else wrong end
         else wrong end;
-    def joined: reduce (map(if . == null then "" elif type == "array" or type == "object" then wrong else tostring end) | to_entries[])
+    def joined: reduce (map(if . == null or type == "array" or type == "object" then wrong else tostring end) | to_entries[])
         as $e (""; . + (if $e.key > 0 then "-" else "" end) + $e.value);
     def entries: if type == "object" then to_entries else wrong end;
     def without: if type == "string" then ltrimstr("a") else wrong end;

@@ -96,6 +96,7 @@ fn keys_that_need_quotes() {
         (".nameЖ", 6, "a key with other characters than a-z, 0-9 and _ is written in quotes: .\"nameЖ\""),
         (".$balance", 2, "a key with other characters than a-z, 0-9 and _ is written in quotes: .\"$balance\""),
         (".@id", 2, "a key with other characters than a-z, 0-9 and _ is written in quotes: .\"@id\""),
+        (". * .01", 6, "a number is written 0.01, and a key .\"01\""),
         (".2fa", 2, "a key with other characters than a-z, 0-9 and _ is written in quotes: .\"2fa\""),
         (".usage-24h", 10, "a key with other characters than a-z, 0-9 and _ is written in quotes: .\"usage-24h\""),
     ]);

@@ -50,6 +50,9 @@ fn a_figure_that_may_be_written_in_the_expression_ends_in_a_literal() {
         ".a // $parameters.balance",
         "try .a // 0",
         "[1, 2] | add",
+        "(.l // []) | length",
+        "[.l[]?] | length",
+        "[.l[] | .a // empty] | length",
     ];
     for text in literal {
         assert!(expression(text).ends_in_literal(), "{text}");
@@ -76,6 +79,7 @@ fn a_figure_that_may_be_written_in_the_expression_ends_in_a_literal() {
         "\"\\(.whole).\\(.cents)\" | tonumber",
         "first(.l[].v)",
         ".l | length",
+        "[.l[] | select(.state == \"free\")] | length",
         "$headers[\"x-left\"] | tonumber",
         ".. | .balance? // empty",
         "reduce .l[] as $x (.start; . + $x.v)",
