@@ -117,10 +117,10 @@ pub(super) fn unknown_function(text: &str, name: &str, arguments: usize) -> Synt
 
 /// A function with too few or too many arguments.
 pub(super) fn wrong_arguments(function: &Function, found: usize) -> String {
-    let Function { name, example, arguments, .. } = function;
+    let Function { name, example, meaning, arguments, .. } = function;
     let counts: Vec<_> = arguments.iter().map(usize::to_string).collect();
     let plural = if *arguments == [1] { "argument" } else { "arguments" };
-    format!("{name} takes {} {plural} and has {found}: {example}", counts.join(" or "))
+    format!("{name} takes {} {plural} and has {found}: {example} ({meaning})", counts.join(" or "))
 }
 
 /// Refuses what is not available, and what jq reads in another way than people do.

@@ -35,7 +35,7 @@ use meter::Stop;
 use std::cell::Cell;
 use tree::Node;
 
-pub(crate) use functions::{Function, functions};
+pub(crate) use functions::functions;
 pub(crate) use meter::Meter;
 
 /// A compiled expression.

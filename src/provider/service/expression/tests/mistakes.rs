@@ -50,9 +50,17 @@ fn functions() {
             "there is no function range; there are no loops; .list[], .list[0], .list[2:4], first(…) and .. select from the answer",
         ),
         (".a | floor", 6, "there is no function floor; figures are not rounded; scale multiplies them"),
-        ("select", 1, "select takes 1 argument and has 0: .list[] | select(.active)"),
-        (".a | split(\",\"; 1)", 6, "split takes 1 argument and has 2: .balance | split(\" \")[1]"),
-        ("first(1; 2)", 1, "first takes 0 or 1 arguments and has 2: .list | first"),
+        ("select", 1, "select takes 1 argument and has 0: .list[] | select(.active) (passes what the condition holds for)"),
+        (
+            ".a | split(\",\"; 1)",
+            6,
+            "split takes 1 argument and has 2: .balance | split(\" \")[1] (the parts of a text between separators)",
+        ),
+        (
+            "first(1; 2)",
+            1,
+            "first takes 0 or 1 arguments and has 2: .list | first (the first element; first(…): the first result)",
+        ),
         ("true(1)", 1, "true takes no arguments"),
     ]);
 }
