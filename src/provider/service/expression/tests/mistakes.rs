@@ -15,7 +15,7 @@ fn check(cases: &[(&str, usize, &str)]) {
 }
 
 #[test]
-fn brackets_and_quotes() {
+fn brackets_and_quotes_must_be_closed() {
     check(&[
         (".data[.list", 6, "this `[` is not closed; `]` closes it"),
         ("(.a", 1, "this `(` is not closed; `)` closes it"),
@@ -32,7 +32,7 @@ fn brackets_and_quotes() {
 }
 
 #[test]
-fn functions() {
+fn an_unknown_function_gets_a_suggestion() {
     check(&[
         (".data.list | selct(. > 1)", 14, "there is no function selct; did you mean select?"),
         ("tonumbr", 1, "there is no function tonumbr; did you mean tonumber?"),
@@ -66,7 +66,7 @@ fn functions() {
 }
 
 #[test]
-fn what_is_not_available() {
+fn what_is_not_available_says_what_to_use_instead() {
     check(&[
         ("def f: 1; f", 1, "`def` is not available; `… as $name | …` gives a name to a value"),
         (".a |= 1", 4, "`|=` is not available: an expression cannot change the answer; {name: .value} makes new values"),
@@ -85,7 +85,7 @@ fn what_is_not_available() {
 }
 
 #[test]
-fn keys_that_need_quotes() {
+fn a_key_that_needs_quotes_is_shown_with_them() {
     check(&[
         (".my-key", 4, "a key with a hyphen is written in quotes: .\"my-key\"; a subtraction has spaces around its minus"),
         // Both would be subtractions of what a function yields.
@@ -114,7 +114,7 @@ fn keys_that_need_quotes() {
 }
 
 #[test]
-fn signs() {
+fn a_wrong_sign_says_what_is_right() {
     check(&[
         ("", 1, "the expression is empty; `.` is the whole answer"),
         ("  ", 1, "the expression is empty; `.` is the whole answer"),
@@ -160,7 +160,7 @@ fn signs() {
 }
 
 #[test]
-fn what_jq_reads_in_another_way_than_people() {
+fn what_people_read_in_another_way_than_jq_needs_brackets() {
     check(&[
         ("1 < .a < 10", 8, "a comparison has two sides; `and` joins two comparisons: .a > 1 and .a < 10"),
         (".a // \"\" != \"\"", 10, "`//` binds weaker than `!=`; brackets say what is meant: (.a // .b) != …"),
