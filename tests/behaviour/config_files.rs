@@ -490,8 +490,9 @@ fn the_shipped_configuration_is_valid() {
     std::fs::write(&configured.file, shipped.replace("/etc/balance-exporter/sms-password", secret.to_str().expect("UTF-8")))
         .expect("a file");
     let mut check = binary();
-    check.args(["check", "--config.file", configured.path()]).env("CREDENTIALS_DIRECTORY", directory).env("ATISU_TOKEN", "x");
+    check.args(["check", "--config.file", configured.path()]).env("CREDENTIALS_DIRECTORY", directory);
+    check.env("ATISU_TOKEN", "x").env("OPENROUTER_TOKEN", "x");
     let output = check.output().expect("the binary runs");
     let printed = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(printed, (format!("{}: good, 3 sources\n", configured.path()), String::new()));
+    assert_eq!(printed, (format!("{}: good, 4 sources\n", configured.path()), String::new()));
 }

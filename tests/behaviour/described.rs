@@ -182,8 +182,8 @@ async fn hostile_answers_end_within_a_second_and_no_scrape_waits() {
         "9".repeat(1_000_000)
     );
     let objects = format!("[{}{{}}]", "{\"a\":{}},".repeat(110_000));
-    let keys: String = (0..70_000).map(|i| format!("\"k{i}\":{i},")).collect();
-    let keys = format!("{{{keys}\"wallets\":7}}");
+    let keys: Vec<String> = (0..70_000).map(|i| format!("\"k{i}\":{i}")).collect();
+    let keys = format!("{{{},\"wallets\":7}}", keys.join(","));
     for (what, body) in [("depth", deep), ("a long label", long), ("digits", digits), ("objects", objects), ("keys", keys)] {
         let lying = move |asked: &ReceivedRequest| {
             if asked.target == "/wallets" { Reply::new(200, body.clone()) } else { acme(asked) }

@@ -91,7 +91,9 @@ fn the_configuration_in_the_readme_is_good() {
     let blocks: Vec<&str> = blocks.filter(|block| block.contains("provider:")).collect();
     assert!(!blocks.is_empty());
     for block in blocks {
-        let file = block.replace("/etc/balance-exporter/sms-password", secret.to_str().expect("UTF-8"));
+        let file = ["sms-password", "openrouter"].iter().fold(block.to_owned(), |block, name| {
+            block.replace(&format!("/etc/balance-exporter/{name}}}"), &format!("{}}}", secret.display()))
+        });
         std::fs::write(&configured.file, file).expect("a file");
         let mut check = binary();
         check.args(["check", "--config.file", configured.path()]).env("CREDENTIALS_DIRECTORY", directory).env("ATISU_TOKEN", "x");

@@ -58,13 +58,36 @@ async fn the_page_is_the_golden_page() {
     let ads = StandIn::start(cabinet).await.expect("a port");
     let sms = StandIn::start(gateway).await.expect("a port");
     let freight = StandIn::start(exchange).await.expect("a port");
+    let prepaid = r#"{"accounts":[{"id":"A","money":-12.5,"limit":1000,"used":"2.25"},{"id":"B","money":0,"limit":0,"used":0}],
+        "left":-1,"minutes":"99.5","until":"2031-05-25","again":1924992000}"#;
+    let prepaid = StandIn::start(move |_: &_| Reply::new(200, prepaid)).await.expect("a port");
     let broken = StandIn::start(|_: &_| Reply::new(403, "{\"detail\":\"not your role\"}")).await.expect("a port");
     let hanging = StandIn::start(|_: &_| Reply::new(200, "")).await.expect("a port");
     hanging.then([Behaviour::Hang]);
 
     let configured = Configured::new(&format!(
         "defaults: {{interval: 1h}}
+services:
+  prepaid:
+    title: Every measure that a service can have
+    documentation: https://docs.prepaid.example/
+    parameters: {{url: {{}}}}
+    calls:
+      - get: ${{url}}
+        readings:
+          - each: .accounts[]
+            account: .id
+            available: .money
+            active: .used
+            total: .money
+            credit_limit: .limit
+            currency: USD
+          - {{units: .left, unit: requests, unlimited: [-1], expires: .until, resets: .again}}
+          - {{units: .minutes, unit: minutes}}
 sources:
+  - name: prepaid
+    provider: {{prepaid: {{url: {prepaid}}}}}
+    low: {{amount: {{warning: 5}}, units: {{requests: {{warning: 100}}, minutes: {{warning: 100, critical: 10}}}}}}
   - name: zz.ads
     provider: {{adstat: {{url: {ads}, login: {{username: me@example.com, password: golden password}}, account_currency: usdt}}}}
     low: {{amount: {{warning: 500, critical: 100}}, accounts: {{ACC1: {{critical: 50}}, \"\": {{warning: 2000}}}}}}
@@ -86,12 +109,13 @@ sources:
         freight = freight.url("/v1.0/balance"),
         broken = broken.url("/"),
         hanging = hanging.url("/"),
+        prepaid = prepaid.url("/"),
     ));
     let state = configured.directory.path().join("state");
     let storage = ["--storage.path", state.to_str().expect("UTF-8")];
     let daemon = Daemon::start_with(configured.path(), &storage, &mut binary());
-    let ended = |metrics: &str| metrics.lines().filter(|line| line.starts_with("balance_up{")).count() == 4;
-    let page = normalized(&daemon.metrics_where("four polls have ended", ended).await);
+    let ended = |metrics: &str| metrics.lines().filter(|line| line.starts_with("balance_up{")).count() == 5;
+    let page = normalized(&daemon.metrics_where("five polls have ended", ended).await);
 
     let file = repository("tests/golden/metrics.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::provider::service::expression::{Expression, functions};
 use crate::provider::service::{catalogue, failing};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 fn file() -> PathBuf {
@@ -36,7 +37,7 @@ fn lists_the_functions_and_the_catalogue() {
     for function in functions() {
         assert!(Expression::parse(function.example).is_ok(), "{}", function.example);
         let example = function.example.replace('|', "\\|");
-        table.push_str(&format!("| `{}` | `{example}` | {} |\n", function.name, function.meaning));
+        let _ = writeln!(table, "| `{}` | `{example}` | {} |", function.name, function.meaning);
     }
     holds("functions", &table);
     let mut table =
@@ -53,15 +54,12 @@ fn lists_the_functions_and_the_catalogue() {
         let shown = |duration| humantime::format_duration(duration).to_string();
         let pace = description.pace.default.map_or_else(|| "5m".to_owned(), shown);
         let pace = format!("{pace}, {}", shown(description.pace.minimum));
-        table.push_str(&format!(
-            "| [`{name}`](../catalogue/{name}.yaml) | [{}]({}) | {} | {stated} | {pace} | {confidence} |\n",
-            description.title.replace('|', "\\|"),
-            description.documentation,
-            description.reads(),
-        ));
+        let (title, documentation, reads) = (&description.title, &description.documentation, description.reads());
+        let file = format!("[`{name}`](../catalogue/{name}.yaml)");
+        let _ = writeln!(table, "| {file} | [{title}]({documentation}) | {reads} | {stated} | {pace} | {confidence} |");
         count += 1;
     }
-    table.push_str(&format!("\n{count} services.\n"));
+    let _ = writeln!(table, "\n{count} services.");
     holds("catalogue", &table);
 }
 
@@ -73,7 +71,8 @@ fn its_descriptions_are_good() {
     for block in blocks {
         // A block in a list is indented.
         let indent = block.len() - block.trim_start_matches(' ').len();
-        let block: String = block.lines().map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect();
+        let block: Vec<&str> = block.lines().map(|line| line.get(indent..).unwrap_or_default()).collect();
+        let block = block.join("\n");
         let tree = Node::parse(&block).unwrap_or_else(|malformed| panic!("{malformed}\n{block}"));
         let services = tree.get("services").unwrap_or(&tree);
         for entry in services.entries().unwrap_or_default() {
