@@ -77,7 +77,7 @@ pub(super) async fn serve(signals: Signals, read: Read, places: Places, options:
     tracing::info!(version = env!("CARGO_PKG_VERSION"), revision = REVISION, sources = sources.len(), "started");
     let daemon = Daemon {
         sources,
-        load: Arc::new(move || read().map_err(|failed| failed.to_string())),
+        load: Arc::new(move || read().map_err(Into::into)),
         reloads,
         lifecycle: options.enable_lifecycle.then_some(reloader),
         storage,

@@ -8,13 +8,14 @@ use crate::poll::scheduler::Scheduler;
 use crate::server;
 use crate::server::access::{self, Web};
 use crate::server::liveness::{self, LivenessProbe};
-use crate::server::reload::{ReloadRequests, Reloader};
+use crate::server::reload::{NotReloaded, ReloadRequests, Reloader};
 use crate::server::routes::Site;
 use crate::state::clock::Moment;
 use crate::state::disk::{SavedState, Storage};
 use crate::state::{Observer, Store};
-use crate::system::lane::Lane;
+use crate::system::lane::{Lane, LaneError};
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -33,8 +34,11 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// In bytes, as much as the main thread has. A deeply nested file that is accepted at the start must not overflow the stack at a reload.
 const READ_STACK: usize = 8 * 1024 * 1024;
 
-/// Reads the configuration again and returns its sources. The error is one line.
-pub type Load = Arc<dyn Fn() -> Result<Vec<Ready>, String> + Send + Sync>;
+/// Reads the configuration again and returns its sources.
+pub type Load = Arc<dyn Fn() -> Result<Vec<Ready>, LoadError> + Send + Sync>;
+
+/// Why the configuration cannot be used. It prints as one line.
+pub type LoadError = Box<dyn Error + Send + Sync>;
 
 /// The parts of a daemon that is ready to run.
 pub struct Daemon {
@@ -162,7 +166,7 @@ impl Background<'_> {
                 never = scheduler.run() => match never {},
                 loaded = reloading.next(manager) => loaded,
             };
-            let hangs = matches!(loaded, Err(Unread::Hangs));
+            let hangs = matches!(loaded, Err(Unusable::Hangs));
             let result = reloading.put_into_force(loaded, scheduler, exposition).await;
             manager.ready();
             if hangs { reloading.requests.answer_everybody(result) } else { reloading.requests.answer(result) }
@@ -184,11 +188,13 @@ impl Background<'_> {
     }
 }
 
-/// Why the files of a reload were not read.
+/// Why a reload is refused.
 #[derive(Debug, thiserror::Error)]
-enum Unread {
+enum Unusable {
     #[error("{0}")]
-    Bad(String),
+    Bad(#[source] LoadError),
+    #[error("the configuration cannot be read: {0}")]
+    Thread(#[source] LaneError),
     #[error(
         "the configuration, or a file that it names, cannot be read within {} s; see whether a disk or a mount hangs, for this reload or for an earlier one that still waits, and reload again",
         READ_TIMEOUT.as_secs()
@@ -212,29 +218,24 @@ impl Reloading {
     }
 
     /// Waits for a request and reads all files. [`Reloading::put_into_force`] applies the result.
-    async fn next(&mut self, manager: &Manager) -> Result<(Vec<Ready>, access::Loaded), Unread> {
+    async fn next(&mut self, manager: &Manager) -> Result<(Vec<Ready>, access::Loaded), Unusable> {
         self.requests.next().await;
         manager.reloading();
         let (load, web) = (self.load.clone(), self.web.clone());
         let read = self.files.run(move || Ok((load()?, web.read())));
-        match tokio::time::timeout(READ_TIMEOUT, read).await {
-            Ok(read) => {
-                read.unwrap_or_else(|error| Err(format!("the configuration cannot be read: {error}"))).map_err(Unread::Bad)
-            }
-            Err(_) => Err(Unread::Hangs),
-        }
+        let read = tokio::time::timeout(READ_TIMEOUT, read).await.map_err(|_| Unusable::Hangs)?;
+        read.map_err(Unusable::Thread)?.map_err(Unusable::Bad)
     }
 
     /// Applies what was read, or keeps what is in force where that is bad. Logs and returns which of the two.
     async fn put_into_force(
         &self,
-        read: Result<(Vec<Ready>, access::Loaded), Unread>,
+        read: Result<(Vec<Ready>, access::Loaded), Unusable>,
         scheduler: &mut Scheduler,
         exposition: &Exposition,
-    ) -> Result<(), String> {
-        let read = read.map_err(|error| error.to_string());
+    ) -> Result<(), NotReloaded> {
         let good = read.and_then(|(sources, web)| {
-            self.web.put_into_force(web).map_err(|error| error.to_string())?;
+            self.web.put_into_force(web).map_err(|error| Unusable::Bad(error.into()))?;
             Ok(sources)
         });
         match good {
@@ -247,8 +248,8 @@ impl Reloading {
             }
             Err(error) => {
                 exposition.reloaded(None);
-                tracing::error!(error, "configuration not reloaded; the old one stays in force");
-                Err(error)
+                tracing::error!(error = error.to_string(), "configuration not reloaded; the old one stays in force");
+                Err(NotReloaded::Refused(Arc::new(error)))
             }
         }
     }

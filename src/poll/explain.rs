@@ -93,8 +93,8 @@ impl Http for Recording<'_> {
 
 /// The headers that a provider sends, but for those that say nothing about the account.
 fn headers(headers: &HeaderMap) -> Vec<String> {
-    let told = headers.iter().filter(|(name, _)| ![ACCEPT, ACCEPT_ENCODING].contains(name));
-    let line = told.map(|(name, value)| {
+    let shown = headers.iter().filter(|(name, _)| ![ACCEPT, ACCEPT_ENCODING].contains(name));
+    let line = shown.map(|(name, value)| {
         let value = value.to_str().unwrap_or("***");
         // The scheme is no secret; the rest always is.
         let value = match value.split_once(' ') {

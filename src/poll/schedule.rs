@@ -46,6 +46,21 @@ pub struct Schedule {
     refusals: u32,
 }
 
+/// A failed poll, as far as it decides when the next one is due.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedPoll {
+    /// Why.
+    pub reason: Reason,
+    /// The wait that the provider asks for, from `now` on.
+    pub retry_after: Option<Duration>,
+    /// When it began.
+    pub begun: Instant,
+    /// When it ended.
+    pub now: Instant,
+    /// A random number in 0..1.
+    pub jitter: f64,
+}
+
 impl Schedule {
     /// The first poll is due at `first`, and those after it in steps of `interval`.
     #[must_use]
@@ -78,10 +93,8 @@ impl Schedule {
         self.due = self.next_slot(begun, now);
     }
 
-    /// A poll that began at `begun` has failed at `now`.
-    ///
-    /// `retry_after` is the wait that the provider asks for, from `now` on. `jitter` is a random number in 0..1.
-    pub fn failed(&mut self, reason: Reason, retry_after: Option<Duration>, begun: Instant, now: Instant, jitter: f64) {
+    /// A poll has failed.
+    pub fn failed(&mut self, FailedPoll { reason, retry_after, begun, now, jitter }: FailedPoll) {
         let mut due = match backoff(reason) {
             Backoff::Transient => {
                 self.transients = self.transients.saturating_add(1);
@@ -156,7 +169,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..polls {
             let now = schedule.due();
-            schedule.failed(reason, None, now, now, jitter);
+            schedule.failed(FailedPoll { reason, retry_after: None, begun: now, now, jitter });
             waits.push((schedule.due() - now).as_secs());
         }
         waits
@@ -195,7 +208,7 @@ mod tests {
         let mut waits = Vec::new();
         for reason in [Reason::Auth, Reason::Auth, Reason::Timeout, Reason::Timeout, Reason::Auth] {
             let now = schedule.due();
-            schedule.failed(reason, None, now, now, 0.0);
+            schedule.failed(FailedPoll { reason, retry_after: None, begun: now, now, jitter: 0.0 });
             waits.push((schedule.due() - now).as_secs());
         }
         assert_eq!(waits, [600, 1200, 60, 120, 2400]);
@@ -206,7 +219,13 @@ mod tests {
         let wait = |retry_after: u64| {
             let start = Instant::now();
             let mut schedule = Schedule::new(secs(600), start);
-            schedule.failed(Reason::RateLimited, Some(secs(retry_after)), start, start, 0.0);
+            schedule.failed(FailedPoll {
+                reason: Reason::RateLimited,
+                retry_after: Some(secs(retry_after)),
+                begun: start,
+                now: start,
+                jitter: 0.0,
+            });
             (schedule.due() - start).as_secs()
         };
         assert_eq!([wait(5), wait(90), wait(7200), wait(u64::MAX)], [60, 90, 3600, 3600]);
@@ -243,7 +262,7 @@ mod tests {
                 let begun = schedule.due() + Duration::from_millis(lateness);
                 let now = begun + Duration::from_millis(took);
                 if let Some(reason) = Reason::ALL.get(outcome) {
-                    schedule.failed(*reason, None, begun, now, jitter);
+                    schedule.failed(FailedPoll { reason: *reason, retry_after: None, begun, now, jitter });
                 } else {
                     schedule.succeeded(begun, now);
                     prop_assert_eq!((schedule.due() - schedule.anchor).as_nanos() % interval.as_nanos(), 0);

@@ -6,7 +6,7 @@ use crate::domain::{About, RetryAfter};
 use crate::poll::Target;
 use crate::poll::assemble::{Ready, Recipe};
 use crate::poll::journal::Journal;
-use crate::poll::schedule::Schedule;
+use crate::poll::schedule::{FailedPoll, Schedule};
 use crate::provider::Provider;
 use crate::state::clock::{Clock, Moment};
 use crate::state::{Outcome, Phase, SourceState, Store};
@@ -334,8 +334,9 @@ impl SourceTask {
         match &result {
             Ok(_) => schedule.succeeded(begun, ended.instant),
             Err(failure) => {
-                let wait = failure.retry_after.map(|retry_after| wait_of(retry_after, ended));
-                schedule.failed(failure.reason, wait, begun, ended.instant, fastrand::f64());
+                let retry_after = failure.retry_after.map(|retry_after| wait_of(retry_after, ended));
+                let (reason, now, jitter) = (failure.reason, ended.instant, fastrand::f64());
+                schedule.failed(FailedPoll { reason, retry_after, begun, now, jitter });
             }
         }
         journal.lock().unwrap_or_else(PoisonError::into_inner).note(about, &result);

@@ -88,7 +88,7 @@ impl Settings {
             }
             (None, Some(token)) => Ok(Credentials::Token(token)),
             (None, None) => Err(Problem::at("", "no credentials; add login or token")),
-            (Some(_), Some(_)) => Err(Problem::at("token", "stands beside login; keep one of them")),
+            (Some(_), Some(_)) => Err(Problem::at("token", "is given with login; keep one of the two")),
         }
     }
 

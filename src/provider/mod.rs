@@ -112,7 +112,7 @@ macro_rules! providers {
 
 providers!(adstat, mysmpp, atisu);
 
-/// What people are told of a provider that is written in Rust.
+/// What is shown of a provider that is written in Rust.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltIn {
     /// As in the configuration and in labels.

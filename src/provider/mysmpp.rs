@@ -68,7 +68,7 @@ impl Settings {
             }
             (None, None, Some(token)) => Ok(Credentials::Token(token)),
             (None, None, None) => Err(Problem::at("", "no credentials; add login and password, or token")),
-            (_, _, Some(_)) => Err(Problem::at("token", "stands beside login or password; keep either the token or those two")),
+            (_, _, Some(_)) => Err(Problem::at("token", "is given with login or password; keep either the token or those two")),
             (Some(_), None, None) => Err(Problem::at("password", "is missing beside login; add it")),
             (None, Some(_), None) => Err(Problem::at("login", "is missing beside password; add it")),
         }

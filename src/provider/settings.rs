@@ -21,7 +21,7 @@ impl Endpoint {
             return Err("only http and https are spoken; write https://HOST/PATH");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("credentials do not belong into the URL; use the provider's own keys for them");
+            return Err("a URL must not contain credentials; use the provider's own keys");
         }
         if url.fragment().is_some() {
             return Err("a fragment is never sent; drop the # and what follows it");

@@ -55,11 +55,14 @@ fn a_wrong_command_line_exits_with_2() {
         (&["poll", "--output", "xml"], "invalid value 'xml' for '--output <FORMAT>'"),
         (&["--config.file"], "a value is required for '--config.file <PATH>'"),
     ];
-    for (arguments, told) in cases {
+    for (arguments, message) in cases {
         let output = binary().args(arguments).output().expect("the binary runs");
         let error = text(&output.stderr);
         assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{arguments:?}: {error}");
-        assert!(error.starts_with("balance-exporter: ") && error.contains(told) && error.ends_with("; see --help\n"), "{error}");
+        assert!(
+            error.starts_with("balance-exporter: ") && error.contains(message) && error.ends_with("; see --help\n"),
+            "{error}"
+        );
     }
 }
 
@@ -73,11 +76,11 @@ fn a_bad_file_exits_with_78() {
     let configured = Configured::new("sources:\n  - name: a\n    provider: {mysmpp: {token: {env: NOT_SET}}}\n");
     for command in [&["check"][..], &[], &["poll"]] {
         let output = binary().args(["--config.file", configured.path()]).args(command).output().expect("the binary runs");
-        let told = format!(
+        let message = format!(
             "balance-exporter: {}: sources[0].provider.mysmpp.token: the environment variable NOT_SET is not set; set it for this process\n",
             configured.path()
         );
-        assert_eq!((output.status.code(), text(&output.stderr)), (Some(78), told), "{command:?}");
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(78), message), "{command:?}");
     }
 }
 
@@ -99,10 +102,10 @@ fn a_busy_port_exits_with_1() {
     let output =
         binary().args(["--config.file", configured.path(), "--web.listen-address", &address, "--log.level", "error"]).output();
     let output = output.expect("the binary runs");
-    let told = format!(
+    let message = format!(
         "balance-exporter: cannot listen on {address}: Address already in use (os error 98); choose another with --web.listen-address\n"
     );
-    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), told));
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), message));
 }
 
 #[test]

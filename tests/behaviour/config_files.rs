@@ -226,7 +226,7 @@ fn adstat() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "adstat: {login: {username: me, password: x}, token: y}",
-            "f.yaml: sources[0].provider.adstat.token: stands beside login; keep one of them",
+            "f.yaml: sources[0].provider.adstat.token: is given with login; keep one of the two",
         ),
         (
             "adstat: {token: x, accounts: []}",
@@ -277,7 +277,7 @@ fn providers() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "mysmpp: {url: \"http://me:pw@host/\", token: x}",
-            "f.yaml:4:21: sources[0].provider.mysmpp.url: credentials do not belong into the URL; use the provider's own keys for them",
+            "f.yaml:4:21: sources[0].provider.mysmpp.url: a URL must not contain credentials; use the provider's own keys",
         ),
         (
             "mysmpp: {url: \"http://host/#x\", token: x}",
@@ -288,7 +288,7 @@ fn providers() -> Vec<(&'static str, &'static str)> {
         ("mysmpp: {password: a}", "f.yaml: sources[0].provider.mysmpp.login: is missing beside password; add it"),
         (
             "mysmpp: {login: a, token: a}",
-            "f.yaml: sources[0].provider.mysmpp.token: stands beside login or password; keep either the token or those two",
+            "f.yaml: sources[0].provider.mysmpp.token: is given with login or password; keep either the token or those two",
         ),
         (
             "mysmpp: {token: 123456}",

@@ -286,11 +286,11 @@ fn try_needs_no_network_and_no_credentials() {
         ("HTTP/1.1 401 Unauthorized\r\n\r\n{\"error\":\"bad token\"}", "failed: auth: HTTP 401: bad token"),
         ("", "failed: decode: the answer is empty"),
     ];
-    for (answer, told) in cases {
+    for (answer, message) in cases {
         let output = try_over(SMALL, answer);
         let shown = text(&output.stdout);
         assert_eq!(output.status.code(), Some(1), "{answer}");
-        assert!(shown.trim_end().ends_with(told), "{answer}\n{shown}");
+        assert!(shown.trim_end().ends_with(message), "{answer}\n{shown}");
     }
     let two = try_over(&SMALL.replace(".data.balance", "\".data[]\""), r#"{"data":[1,2]}"#);
     assert!(text(&two.stdout).contains("`.data[]` yields two values or more where one is wanted"), "{}", text(&two.stdout));

@@ -3,7 +3,7 @@
 use crate::simulated::{Times, good, source};
 use balance_exporter::daemon::Daemon;
 use balance_exporter::server::access::Web;
-use balance_exporter::server::reload::{self, Reloader};
+use balance_exporter::server::reload::{self, NotReloaded, Reloader};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,5 +55,5 @@ async fn a_shutdown_before_the_start_prevents_every_poll() {
     daemon.sources = vec![source("a", 60, script)];
     assert!(daemon.run(std::future::ready(())).await.is_ok());
     assert_eq!(times.seconds(), [0; 0]);
-    assert_eq!(reloader.reload().await, Err("the daemon is shutting down".to_owned()));
+    assert!(matches!(reloader.reload().await, Err(NotReloaded::ShuttingDown)));
 }

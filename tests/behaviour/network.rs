@@ -281,10 +281,10 @@ fn an_invalid_proxy_in_the_environment_is_an_error() {
     for variable in ["HTTP_PROXY", "https_proxy", "ALL_PROXY"] {
         let refused = check(variable, "socks5://user:canary@127.0.0.1:1080");
         assert_eq!(refused.status.code(), Some(78));
-        let told = format!(
+        let message = format!(
             "balance-exporter: source a: the environment variable {variable} is not the address of a proxy; write http://HOST:PORT\n"
         );
-        assert_eq!(text(&refused.stderr), told);
+        assert_eq!(text(&refused.stderr), message);
         assert_eq!(check(variable, "").status.code(), Some(0));
     }
 }
@@ -298,11 +298,11 @@ async fn a_proxy_cannot_make_the_daemon_print_its_password() {
     };
     let parrot = StandIn::start(parrot).await.expect("a port");
     let address = parrot.url("").replace("http://", "http://user:canary%20pass@");
-    let told = "rejected: HTTP 407: Basic *** is not *** nor ***";
+    let message = "rejected: HTTP 407: Basic *** is not *** nor ***";
     let own = Configured::new(&format!("sources: [{{{SOURCE}, proxy: \"{address}\"}}]\n"));
     let output = poll_with(&own, &[]).await;
-    assert!(text(&output.stdout).contains(told), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains(message), "{}", text(&output.stdout));
     let environment = Configured::new(&format!("sources: [{{{SOURCE}}}]\n"));
     let output = poll_with(&environment, &[("ALL_PROXY", &address)]).await;
-    assert!(text(&output.stdout).contains(told), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains(message), "{}", text(&output.stdout));
 }

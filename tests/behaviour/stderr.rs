@@ -13,7 +13,7 @@ use std::time::Instant;
 
 const DROPPED: &str = "balance_exporter_log_lines_dropped_total ";
 
-/// A small pipe that is full. Where `nonblocking`, whoever writes is told so instead of waiting.
+/// A small pipe that is full. Where `nonblocking`, writing to it fails at once instead of waiting.
 fn full_pipe(nonblocking: bool) -> (PipeReader, PipeWriter) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     rustix::pipe::fcntl_setpipe_size(&writer, 4096).expect("a small pipe");
@@ -142,9 +142,9 @@ async fn a_pipe_that_is_full_from_the_start_stops_nothing_and_what_is_missing_is
         assert_eq!(last.join().expect("no panic").code(), Some(0));
         let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
         // In each place where lines are missing.
-        let told =
+        let summary =
             lines.iter().filter_map(|line| line.split_once("WARN log lines were dropped: nobody read them in time lines="));
-        let said: u64 = told.map(|(_, lines)| lines.parse::<u64>().expect("a number")).sum();
+        let said: u64 = summary.map(|(_, lines)| lines.parse::<u64>().expect("a number")).sum();
         let kept = lines.iter().filter(|line| line.contains("configuration not reloaded")).count();
         assert!((10..30).contains(&kept), "{kept} lines of 50 KB are kept");
         assert!(said >= missing && kept as u64 + said >= 30, "{kept} kept, {missing} missing, {said} said to be");

@@ -51,9 +51,9 @@ impl Served {
     }
 
     /// Replaces a file with an invalid one, and waits until it is rejected.
-    fn put_invalid(&mut self, name: &str, text: &str, told: &str) {
+    fn put_invalid(&mut self, name: &str, text: &str, message: &str) {
         self.replace(name, text);
-        self.daemon.wait_for_log(&["WARN", "web configuration not reloaded", told]);
+        self.daemon.wait_for_log(&["WARN", "web configuration not reloaded", message]);
     }
 
     fn url(&self, scheme: &str, path: &str) -> String {
@@ -124,8 +124,8 @@ async fn client_certificates_are_checked() {
 async fn a_new_certificate_is_served_and_an_invalid_one_is_not() {
     let mut served = Served::start(TLS);
     let new = Authority::new();
-    let told = format!("tls_server_config.cert_file: {} holds no usable certificate", served.file("server.crt").display());
-    served.put_invalid("server.crt", "half a certificate", &told);
+    let message = format!("tls_server_config.cert_file: {} holds no usable certificate", served.file("server.crt").display());
+    served.put_invalid("server.crt", "half a certificate", &message);
     for _ in 0..3 {
         assert_eq!(served.status(&served.authority.client(None), None).await, Some(StatusCode::OK), "the old one stays");
     }
@@ -133,7 +133,7 @@ async fn a_new_certificate_is_served_and_an_invalid_one_is_not() {
     served.daemon.wait_for_log(&["INFO", "web configuration reloaded"]);
     assert_eq!(served.status(&new.client(None), None).await, Some(StatusCode::OK));
     assert_eq!(served.status(&served.authority.client(None), None).await, None, "the old one is no longer served");
-    assert_eq!(served.daemon.log.iter().filter(|line| line.contains(&told)).count(), 1, "{:?}", served.daemon.log);
+    assert_eq!(served.daemon.log.iter().filter(|line| line.contains(&message)).count(), 1, "{:?}", served.daemon.log);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -218,12 +218,12 @@ fn check_reads_the_web_configuration_too() {
     let path = path.to_str().expect("UTF-8");
     let check = || run(["check", "--config.file", configured.path(), "--web.config.file", path, "--log.level", "error"]);
     let bad = check();
-    let told = format!(
+    let message = format!(
         "balance-exporter: {path}:1:27: basic_auth_users.alice: not a bcrypt hash; make one with: htpasswd -nBC 10 NAME\n"
     );
-    assert_eq!((bad.status.code(), text(&bad.stdout), text(&bad.stderr)), (Some(78), String::new(), told.clone()));
+    assert_eq!((bad.status.code(), text(&bad.stdout), text(&bad.stderr)), (Some(78), String::new(), message.clone()));
     let start = run(["--config.file", configured.path(), "--web.config.file", path, "--web.listen-address", "127.0.0.1:0"]);
-    assert_eq!((start.status.code(), text(&start.stderr).ends_with(&told)), (Some(78), true));
+    assert_eq!((start.status.code(), text(&start.stderr).ends_with(&message)), (Some(78), true));
     std::fs::write(path, "{}\n").expect("a file");
     let good = check();
     assert_eq!(text(&good.stdout), format!("{}: good, 0 sources\n{path}: good\n", configured.path()));

@@ -107,8 +107,8 @@ fn pair(certificate: &str, key: &str) -> String {
 /// Asserts that each text is refused with exactly the message beside it.
 fn refused(cases: &[(String, &str)]) {
     let directory = directory();
-    for (text, told) in cases {
-        assert_eq!(open(&directory, text).map(|_| ()).expect_err(text), *told, "{text}");
+    for (text, message) in cases {
+        assert_eq!(open(&directory, text).map(|_| ()).expect_err(text), *message, "{text}");
     }
 }
 
@@ -276,7 +276,7 @@ fn null_counts_as_a_missing_text() {
         (tls("cipher_suites: [~]"), "4:19: tls_server_config.cipher_suites[0]", missing),
         (tls("curve_preferences: [null]"), "4:23: tls_server_config.curve_preferences[0]", missing),
     ];
-    let cases = cases.map(|(text, place, told)| (text, format!("web.yml:{place}: {told}")));
+    let cases = cases.map(|(text, place, message)| (text, format!("web.yml:{place}: {message}")));
     refused(&cases.each_ref().map(|(text, line)| (text.clone(), line.as_str())));
     let directory = directory();
     assert!(open(&directory, &tls("client_auth_type: ~\n  min_version:\n  cipher_suites: null")).is_ok());
@@ -300,8 +300,8 @@ fn a_bad_or_less_secure_file_leaves_the_old_settings_in_force() {
         ("", "web.yml: tls_server_config: was removed; put it back, or restart to serve without it"),
         (TLS, "web.yml: basic_auth_users: was removed; put it back, or restart to serve without it"),
     ];
-    for (text, told) in cases {
-        assert_eq!(change(text), Err(told.to_owned()), "{text:?}");
+    for (text, message) in cases {
+        assert_eq!(change(text), Err(message.to_owned()), "{text:?}");
         assert!(Arc::ptr_eq(&before, &web.current()), "{text:?}");
     }
     assert_eq!(change(&format!("{TLS}basic_auth_users: {{bob: {HASH}}}\n")), Ok(()));

@@ -1,4 +1,4 @@
-//! The status page: one HTML page that shows at a glance whether all is well. `templates/status.html` is what it looks like.
+//! The status page: one HTML page that shows at a glance whether all is well. `status.html` is what it looks like.
 //!
 //! It is a pure function of the sources' states and a moment, without I/O and without state of its own.
 
@@ -48,7 +48,7 @@ pub(super) fn page(states: &[Arc<SourceState>], now: Moment, telemetry_path: &st
 }
 
 #[derive(Template)]
-#[template(path = "status.html")]
+#[template(path = "server/status/status.html")]
 struct Page<'a> {
     style: &'static str,
     headline: String,

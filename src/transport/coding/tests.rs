@@ -117,8 +117,8 @@ fn an_unknown_coding_is_never_returned_as_plain() {
         let refused = decode(coding, TEXT.to_vec()).map_err(|e| e.0);
         assert_eq!(refused, Err(Reason::Decode), "{coding}");
     }
-    let told = Err((Reason::Decode, "the body has an unknown content coding; known are gzip, deflate and br".to_owned()));
-    assert_eq!(decode("X-LZMA", TEXT.to_vec()), told);
+    let message = Err((Reason::Decode, "the body has an unknown content coding; known are gzip, deflate and br".to_owned()));
+    assert_eq!(decode("X-LZMA", TEXT.to_vec()), message);
 }
 
 #[test]
@@ -168,8 +168,8 @@ fn a_body_is_bounded_after_each_coding() {
     let encoders: [(&str, Encoder); 4] = [("gzip", gzip), ("deflate", zlib), ("deflate", |plain| raw(plain, 6)), ("br", brotli)];
     for (coding, encode) in encoders {
         assert_eq!(decode(coding, encode(&most)).map(|plain| plain.len()), Ok(BODY_LIMIT), "{coding}");
-        let told = Err((Reason::TooLarge, "the body is over 1 MiB".to_owned()));
-        assert_eq!(decode(coding, encode(&more)), told, "{coding}");
+        let message = Err((Reason::TooLarge, "the body is over 1 MiB".to_owned()));
+        assert_eq!(decode(coding, encode(&more)), message, "{coding}");
         let bomb = encode(&vec![0; 4 * BODY_LIMIT]);
         assert_eq!(decode(coding, bomb.clone()).map_err(|e| e.0), Err(Reason::TooLarge), "{coding}");
         assert_eq!(decode(&format!("{coding}, gzip"), gzip(&bomb)).map_err(|e| e.0), Err(Reason::TooLarge), "{coding}, gzip");

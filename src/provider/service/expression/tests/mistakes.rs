@@ -1,4 +1,4 @@
-//! What is no expression, and what people are told.
+//! What is no expression, and the messages for it.
 
 use super::*;
 
