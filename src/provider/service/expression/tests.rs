@@ -87,7 +87,7 @@ fn errors_can_become_nothing() {
         (
             "[.[]?] | .[0] | tonumber",
             r#"["x"]"#,
-            "error: tonumber takes a text that holds a number and nothing else; this is a text that does not",
+            "error: tonumber takes a text that holds a number and nothing else; this one does not",
         ),
         ("(.[]? | .a) , 1", "[5]", "error: only an object has keys; this is a number"),
         // As in jq, the alternative is for null and false and not for errors.

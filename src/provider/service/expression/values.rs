@@ -218,12 +218,7 @@ pub(super) fn tonumber(meter: &Meter, value: &Value) -> Flow<Value> {
     let is_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     let number = is_number.then(|| Document::read(text.as_bytes()).ok()).flatten();
     let number = number.map(|document| document.root().clone()).filter(|number| matches!(number, Value::Number(_)));
-    number.ok_or_else(|| {
-        Stop::Failed(format!(
-            "tonumber takes a text that holds a number and nothing else; this is {} that does not",
-            value.kind()
-        ))
-    })
+    number.ok_or_else(|| Stop::Failed("tonumber takes a text that holds a number and nothing else; this one does not".to_owned()))
 }
 
 pub(super) fn downcase(meter: &Meter, value: &Value) -> Flow<Value> {

@@ -30,7 +30,9 @@ const ON_PURPOSE: &str = r#"
         if [type, ($k | type)] | . == ["object", "string"] or . == ["array", "number"] or . == ["null", "string"] or . == ["null", "number"]
         then .[$k] else wrong end;
     def holds($k):
-        if [type, ($k | type)] | . == ["object", "string"] or . == ["array", "number"] then has($k) else wrong end;
+        if [type, ($k | type)] | . == ["object", "string"] or . == ["array", "number"] then
+            # jaq also counts from the end.
+            has($k) and (($k | type) == "string" or $k >= 0) else wrong end;
     def part($from; $to):
         if type == "array" or type == "string" or . == null then
             if ($from == null or ($from | type) == "number") and ($to == null or ($to | type) == "number")
@@ -49,6 +51,8 @@ const ON_PURPOSE: &str = r#"
     def greatest(f): looked_at(f), max_by(f);
     def once(f): looked_at(f), unique_by(f);
     def groups(f): looked_at(f), group_by(f);
+    # jaq finds no number in an empty text, and two in "1-2".
+    def number: [tonumber] | if length == 1 then .[0] else wrong end;
     def one(f): [f] | if length == 1 then .[0] else wrong end;
 "#;
 
@@ -175,7 +179,7 @@ const ONE_OF_ONE: &[(&str, &str)] = &[
     ("({} | type)", ""),
     ("({} | not)", ""),
     ("({} | tostring)", ""),
-    ("({} | tonumber)", ""),
+    ("({} | tonumber)", "({} | number)"),
     ("({} | first)", "({} | at(0))"),
     ("({} | last)", "({} | at(-1))"),
     ("({} | to_entries)", "({} | entries)"),
