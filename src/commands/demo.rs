@@ -9,13 +9,14 @@ use crate::poll::assemble::Ready;
 use crate::standin::adstat::{Books, Cabinet};
 use crate::standin::atisu::{Exchange, Wallet};
 use crate::standin::mysmpp::{Account, Gateway};
+use crate::standin::prepaid::{Assistant, Credits, TextAccount, TextGateway};
 use crate::standin::{Service, StandIn};
 use crate::system::lane::Lane;
 use crate::transport::client::Clients;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// Speed of the simulated world: one hour takes 30 seconds.
@@ -32,7 +33,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
         let ads = start(world.ads.clone()).await.map_err(cannot)?;
         let sms = start(world.sms.clone()).await.map_err(cannot)?;
         let freight = start(world.freight.clone()).await.map_err(cannot)?;
-        let text = configuration(&ads, &sms, &freight);
+        let ai = start(world.ai.clone()).await.map_err(cannot)?;
+        let texts = start(world.texts.clone()).await.map_err(cannot)?;
+        let text = configuration(&ads, &sms, &freight, &ai, &texts);
         tokio::spawn(show(format!(
             "# The demo polls stand-in providers, in whose world an hour is 30 seconds, with this configuration:\n{text}"
         )));
@@ -63,13 +66,14 @@ async fn start(service: impl Service) -> std::io::Result<StandIn> {
     StandIn::start(service).await
 }
 
-fn configuration(ads: &StandIn, sms: &StandIn, freight: &StandIn) -> String {
+fn configuration(ads: &StandIn, sms: &StandIn, freight: &StandIn, ai: &StandIn, texts: &StandIn) -> String {
     let (ads, sms, freight) = (ads.url("/api/"), sms.url("/json/balance.php"), freight.url("/v1.0/balance"));
+    let (ai, texts) = (ai.url("/"), texts.url("/"));
     format!(
         "defaults:
   interval: 2s
   max_age: 20s
-sources:
+{SERVICES}sources:
   - name: ads
     provider:
       adstat:
@@ -97,15 +101,55 @@ sources:
         ati_code: \"64357\"
     low:
       amount: {{warning: 100, critical: 20}}
+  - name: ai
+    provider: {{demo-ai: {{url: \"{ai}\", token: demo}}}}
+    low:
+      amount: {{warning: 20, critical: 5}}
+      units: {{requests: {{warning: 200}}}}
+  - name: texts
+    provider: {{demo-texts: {{url: \"{texts}\", key: demo}}}}
+    low:
+      amount: {{critical: -4000}}
 "
     )
 }
+
+/// Two services that are described in the configuration.
+const SERVICES: &str = "services:
+  demo-ai:
+    title: An AI service with credits that expire
+    documentation: https://docs.ai.example/credits
+    parameters: {token: {secret: true}, url: {}}
+    calls:
+      - get: ${url}v1/credits
+        bearer: ${token}
+        readings:
+          - {available: .data.bought - .data.used, currency: USD, expires: .data.expires_at}
+          - {units: .requests.left, unit: requests, unlimited: [-1], resets: .requests.resets_at}
+  demo-texts:
+    title: An SMS gateway that writes its balance as a text
+    documentation: https://docs.texts.example/balance
+    parameters: {key: {secret: true}, url: {}}
+    calls:
+      - get: ${url}balance
+        headers: {X-Key: \"${key}\"}
+        error: {when: .status != \"ok\", code: .code, message: .text, reasons: {\"5\": auth}}
+        readings:
+          - available: .account.money
+            credit_limit: .account.limit
+            number: {decimal: \",\", group: \" \", unit: ₽}
+            currency: RUB
+";
 
 /// The providers of the demo.
 struct World {
     ads: Cabinet,
     sms: Gateway,
     freight: Exchange,
+    ai: Assistant,
+    texts: TextGateway,
+    /// When the world began, in seconds since the epoch. Dates are ahead of it.
+    began: u64,
 }
 
 impl World {
@@ -114,6 +158,9 @@ impl World {
             ads: Cabinet::new("demo", "demo"),
             sms: Gateway::with_login("demo", "demo"),
             freight: Exchange::new("demo", "64357"),
+            ai: Assistant::new("demo"),
+            texts: TextGateway::new("demo"),
+            began: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         };
         world.set(0.0);
         world
@@ -124,6 +171,8 @@ impl World {
         self.ads.set(books(hours));
         self.sms.set(account(hours));
         self.freight.set(wallet(hours));
+        self.ai.set(credits(hours, self.began));
+        self.texts.set(text_account(hours));
     }
 }
 
@@ -189,6 +238,27 @@ fn account(hours: f64) -> Account {
 fn wallet(hours: f64) -> Wallet {
     let balance = falling(hours, 600.0, 0.0, 8.0);
     Wallet { balance, id: 4711, common: false, forbidden: balance < 50.0, outage: failing_hour(hours, 11.0).then_some(504) }
+}
+
+/// Credits of 60 dollars that are bought every five hours and used up but for a rest. They expire three days after the world began.
+fn credits(hours: f64, began: u64) -> Credits {
+    const DAY: u64 = 24 * 60 * 60;
+    let left = falling(hours, 60.0, 3.0, 5.0);
+    #[expect(clippy::cast_possible_truncation, reason = "at most 1000")]
+    let requests_left = falling(hours, 1000.0, 20.0, 3.0) as i64;
+    Credits {
+        bought: 60.0,
+        used: cents(60.0 - left),
+        expires_at: began + 3 * DAY,
+        requests_left,
+        resets_at: began + DAY,
+        outage: failing_hour(hours, 13.0).then_some(502),
+    }
+}
+
+/// A balance that falls below zero, within a limit.
+fn text_account(hours: f64) -> TextAccount {
+    TextAccount { money: falling(hours, 2500.0, -4500.0, 9.0), limit: 5000.0 }
 }
 
 #[cfg(test)]

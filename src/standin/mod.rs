@@ -5,6 +5,7 @@
 pub mod adstat;
 pub mod atisu;
 pub mod mysmpp;
+pub mod prepaid;
 
 use bytes::Bytes;
 use futures_util::FutureExt;

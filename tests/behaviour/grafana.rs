@@ -276,7 +276,7 @@ sources:
 async fn every_panel_has_data() {
     let demo = demo();
     let (second, _providers) = low_and_failing().await;
-    demo.metrics_where("every source of the demo is up", |page| page.matches("\nbalance_up{").count() == 3).await;
+    demo.metrics_where("every source of the demo is up", |page| page.matches("\nbalance_up{").count() == 5).await;
 
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("prometheus.yml");
@@ -290,7 +290,7 @@ async fn every_panel_has_data() {
     prometheus.arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let _prometheus = crate::real_parts::Running(prometheus.spawn().expect("a Prometheus"));
     let url = format!("http://127.0.0.1:{port}");
-    until(&format!("{url}/api/v1/query?query=count(count_over_time(balance_up[1m])>3)"), |answer| answer.contains("\"8\"]"))
+    until(&format!("{url}/api/v1/query?query=count(count_over_time(balance_up[1m])>3)"), |answer| answer.contains("\"10\"]"))
         .await;
 
     let deadline = Instant::now() + PATIENCE;

@@ -28,7 +28,7 @@ pub(crate) fn demo() -> Daemon {
 }
 
 async fn whole_page(daemon: &Daemon) -> String {
-    daemon.metrics_where("every source of the demo is up", |page| page.matches("\nbalance_up{").count() == 3).await
+    daemon.metrics_where("every source of the demo is up", |page| page.matches("\nbalance_up{").count() == 5).await
 }
 
 /// Polls a URL until its answer matches, because these programs do not announce when they are ready.

@@ -43,3 +43,9 @@ impl Document {
         Some(results)
     }
 }
+
+/// Reads and compiles every description of the catalogue, and returns how many there are.
+#[must_use]
+pub fn compile_catalogue() -> usize {
+    super::catalogue::names().filter(|name| super::catalogue::compiles(name)).count()
+}

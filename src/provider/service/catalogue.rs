@@ -45,6 +45,11 @@ pub(crate) fn service(name: &str) -> Option<Result<Arc<Description>, Mistake>> {
     }))
 }
 
+/// Whether the file of a service is good. It is compiled anew.
+pub(super) fn compiles(name: &str) -> bool {
+    text(name).is_some_and(|text| file(name, text).is_ok_and(|file| file.description.is_some()))
+}
+
 /// Reads a file that holds one description: a map whose only key is the name.
 ///
 /// # Errors
