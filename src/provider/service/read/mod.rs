@@ -140,7 +140,11 @@ fn parameters(cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option<Vec<Parame
     };
     let mut parameters = Vec::new();
     for (name, value) in map.map(mistakes)? {
-        parameters.extend(parameter(name, &value, mistakes));
+        // One with a mistake is known all the same, so that its uses are no mistakes.
+        parameters.push(parameter(name, &value, mistakes).unwrap_or_else(|| {
+            let list = value.key("list").is_some_and(|list| list.node.text() == Some("true"));
+            Parameter { name: name.into(), secret: false, list, default: None }
+        }));
     }
     if !map.node.entries()?.iter().any(|entry| entry.key == "url") {
         return mistakes.note(&map, "lacks url; add it, such as url: {default: https://api.example.com/}");
