@@ -1,6 +1,7 @@
 //! A property of every provider: after any mutation of a successful answer (values dropped, repeated, nested, retyped, re-encoded or
 //! cut), the provider reads no figure that the answer does not state in its place.
 
+mod described;
 mod mutation;
 
 use super::Build;
