@@ -335,3 +335,46 @@ fn a_printed_source_is_a_good_configuration() {
     let output = run(["check", "--config.file", configured.path()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_measure_survives_a_restart() {
+    let stand_in = StandIn::start(acme).await.expect("a port");
+    let configured = configuration(ACME, &source(&stand_in, "correct-horse"));
+    let state = configured.directory.path().join("state");
+    let storage = ["--storage.path", state.to_str().expect("UTF-8")];
+    let daemon = Daemon::start_with(configured.path(), &storage, &mut binary());
+    daemon.metrics_with("balance_up{provider=\"acme\",source=\"prepaid\"} 1").await;
+    daemon.signal(rustix::process::Signal::TERM);
+    assert!(daemon.wait().0.success());
+    stand_in.always(Behaviour::Hang);
+    let daemon = Daemon::start_with(configured.path(), &storage, &mut binary());
+    let metrics = daemon.metrics().await;
+    for line in &PAGE[..12] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poll_prints_every_measure_as_a_table_and_as_json() {
+    let stand_in = StandIn::start(acme).await.expect("a port");
+    let configured = configuration(ACME, &source(&stand_in, "correct-horse"));
+    let table = text(&poll(&configured, &[]).await.stdout);
+    for words in [
+        ["credit limit", "1,000", "RUB"],
+        ["units", "76", "requests"],
+        ["expires", "2099-01-02 00:00:00 UTC", ""],
+        ["resets", "2099-01-01 00:00:00 UTC", ""],
+    ] {
+        assert!(table.lines().any(|line| words.iter().all(|word| line.contains(word))), "{words:?}\n{table}");
+    }
+    let json = text(&poll(&configured, &["--output", "json"]).await.stdout);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let readings = json["sources"][0]["readings"].as_array().expect("readings");
+    let expected = [
+        serde_json::json!({"reading": "units_available", "account": "", "unit": "requests", "count": 76.0, "unlimited": false}),
+        serde_json::json!({"reading": "expiry_timestamp_seconds", "account": "", "timestamp_seconds": 4_070_995_200.0}),
+    ];
+    for reading in expected {
+        assert!(readings.contains(&reading), "{reading}\n{readings:?}");
+    }
+}

@@ -25,9 +25,9 @@ mod time;
 mod values;
 
 pub(crate) use description::{Description, Pace};
-pub(crate) use example::{Canned, CannedAnswer, Example, described, failing};
 #[cfg(test)]
 pub(crate) use example::EXAMPLE_TIME;
+pub(crate) use example::{Canned, CannedAnswer, Example, described, failing};
 pub(crate) use poll::Service;
 pub(crate) use read::{Mistake, Read, is_name, read};
 pub use settings::Settings;

@@ -84,13 +84,40 @@ fn mysmpp_as_a_description_reads_the_same() {
         r#"{"money":"0","currency":null,"information":null,"error":0}"#.to_owned(),
         r#"{"money":"1","information":{"1":{"type_sms":"sms","area":"A","num_sms":"5"},"x":{"type_sms":"sms","area":"B","sms":6}}}"#.to_owned(),
     ];
-    bodies.extend(["[]", "{}", "\"\"", "\" \"", "false", "null", "true", "0", "\"none\"", "[null]", "[false]"].map(|list| format!(r#"{{"money":"1","information":{list}}}"#)));
+    bodies.extend(
+        ["[]", "{}", "\"\"", "\" \"", "false", "null", "true", "0", "\"none\"", "[null]", "[false]"]
+            .map(|list| format!(r#"{{"money":"1","information":{list}}}"#)),
+    );
     bodies.extend(["\"много\"", "null", "true", "\"\"", "\"inf\""].map(row));
     bodies.extend(
-        ["<html>502</html>", "", "null", "[]", "{}", r#"{"money":null}"#, r#"{"money":""}"#, r#"{"money":"NaN"}"#, r#"{"Money":"1"}"#, r#"{"money":"Безлимит"}"#, r#"{"money":"1","#, r#"{"money":"1","money":"2"}"#, r#"{"money":"1","currency":1.0}"#, r#"[402,"error",[]]"#, r#"{"money":["1"]}"#, r#"{"error":"down","x":1e400,"money":"0"}"#, r#"{"money":"0"}{"error":"down"}"#]
-            .map(str::to_owned),
+        [
+            "<html>502</html>",
+            "",
+            "null",
+            "[]",
+            "{}",
+            r#"{"money":null}"#,
+            r#"{"money":""}"#,
+            r#"{"money":"NaN"}"#,
+            r#"{"Money":"1"}"#,
+            r#"{"money":"Безлимит"}"#,
+            r#"{"money":"1","#,
+            r#"{"money":"1","money":"2"}"#,
+            r#"{"money":"1","currency":1.0}"#,
+            r#"[402,"error",[]]"#,
+            r#"{"money":["1"]}"#,
+            r#"{"error":"down","x":1e400,"money":"0"}"#,
+            r#"{"money":"0"}{"error":"down"}"#,
+        ]
+        .map(str::to_owned),
     );
-    for text in ["Неправильный формат JSON документа", "Ваш аккаунт заблокирован", " Неправильный логин или пароль. ", "POST данные отсутствуют", "что-то ещё"] {
+    for text in [
+        "Неправильный формат JSON документа",
+        "Ваш аккаунт заблокирован",
+        " Неправильный логин или пароль. ",
+        "POST данные отсутствуют",
+        "что-то ещё",
+    ] {
         for key in ["error", "Error", "errors"] {
             bodies.push(serde_json::json!({key: text, "money": "1"}).to_string());
             bodies.push(serde_json::json!({key: ["", text], "money": "1"}).to_string());

@@ -4,6 +4,7 @@
 use crate::domain::{Label, Low, Measure, Reading, Role, Severity, Shown, Value};
 use crate::format;
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// One line of a source's table.
 #[derive(Debug, Default, PartialEq)]
@@ -38,7 +39,7 @@ struct Known<'a> {
 type Key<'a> = (Measure, Vec<&'a Label>);
 
 /// Groups readings into lines, sorted by urgency: critically low, low, forbidden, then the rest in the order of the page.
-pub(super) fn lines(readings: &[Reading], low: &Low) -> Vec<Line> {
+pub(super) fn lines(readings: &[Reading], low: &Low, now: SystemTime) -> Vec<Line> {
     let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
     let mut groups: BTreeMap<Key<'_>, Vec<&Reading>> = BTreeMap::new();
     for reading in readings {
@@ -47,7 +48,7 @@ pub(super) fn lines(readings: &[Reading], low: &Low) -> Vec<Line> {
             Shown::Line => groups.entry((reading.measure(), reading.identity().collect())).or_default().push(reading),
             Shown::Beside(line) => groups.entry((line, reading.identity().collect())).or_default().push(reading),
             Shown::Title => of_account.or_default().name = reading.text(Role::Content),
-            Shown::Note => of_account.or_default().notes.push(note(reading)),
+            Shown::Note => of_account.or_default().notes.push(note(reading, now)),
             Shown::Alarm => of_account.or_default().alarm |= reading.value() == Value::Flag(true),
         }
     }
@@ -55,7 +56,7 @@ pub(super) fn lines(readings: &[Reading], low: &Low) -> Vec<Line> {
     let mut without_account = Vec::new();
     for ((measure, _), readings) in &groups {
         let account = readings.iter().find_map(|reading| reading.label("account"));
-        let line = Line::new(*measure, readings, low);
+        let line = Line::new(*measure, readings, low, now);
         match account {
             Some(account) => lines.push(line.with(account.as_str(), known.get_mut(account.as_str()))),
             None => without_account.push(line),
@@ -76,7 +77,7 @@ impl Line {
     }
 
     /// A line from the readings that share it.
-    fn new(measure: Measure, readings: &[&Reading], low: &Low) -> Self {
+    fn new(measure: Measure, readings: &[&Reading], low: &Low, now: SystemTime) -> Self {
         let mut line = Self::titled(measure, readings.first().map_or("", |reading| reading.text(Role::Holder)));
         for reading in readings {
             if reading.measure() == measure {
@@ -84,7 +85,7 @@ impl Line {
                 line.figure = format::value(reading);
                 reading.text(Role::Unit).clone_into(&mut line.unit);
             } else {
-                line.notes.push(note(reading));
+                line.notes.push(note(reading, now));
             }
         }
         line
@@ -104,12 +105,26 @@ impl Line {
 }
 
 /// A reading as a note.
-fn note(reading: &Reading) -> String {
+fn note(reading: &Reading, now: SystemTime) -> String {
     if reading.measure() == Measure::WalletInfo {
         return wallet(reading);
     }
+    if let Value::Time(at) = reading.value()
+        && let Some(at) = at.time()
+    {
+        return date(reading.measure().definition().word, at, now);
+    }
     let words = format!("{} {} {}", reading.measure().definition().word, format::value(reading), reading.text(Role::Unit));
     words.trim_end().to_owned()
+}
+
+/// A date with the time until then: `expires in 16 d, 2026-12-17 00:00:00 UTC`.
+fn date(word: &str, at: SystemTime, now: SystemTime) -> String {
+    let when = match at.duration_since(now) {
+        Ok(left) => format!("in {}", format::duration(left)),
+        Err(passed) => format!("{} ago", format::duration(passed.duration())),
+    };
+    format!("{word} {when}, {}", format::time(at))
 }
 
 /// Whose wallet it is, with the identifier that belongs to its kind.
@@ -128,7 +143,8 @@ fn wallet(reading: &Reading) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Figure, Limits, LowMetric, Quantity, Thresholds, Wallet, WalletKind};
+    use crate::domain::{Figure, Limits, LowMetric, Quantity, Thresholds, Timestamp, Wallet, WalletKind};
+    use std::time::Duration;
 
     fn figure(number: f64) -> Figure {
         Figure::new(number).expect("a finite number")
@@ -160,7 +176,7 @@ mod tests {
             "Магазин «Ромашка»|A1||7 USD",
             "A2||| ",
         ];
-        assert_eq!(shown(&lines(&readings, &Low::default())), expected);
+        assert_eq!(shown(&lines(&readings, &Low::default(), SystemTime::UNIX_EPOCH)), expected);
     }
 
     #[test]
@@ -186,8 +202,30 @@ mod tests {
             Reading::wallet(of(None)),
             Reading::operations_forbidden(Label::new("4711"), true),
         ];
-        let found = lines(&readings, &Low::default());
+        let found = lines(&readings, &Low::default(), SystemTime::UNIX_EPOCH);
         assert_eq!((shown(&found), found[0].forbidden), (vec!["4711||wallet of unknown kind|3 ATIS".to_owned()], true));
+    }
+
+    #[test]
+    fn units_dates_and_the_credit_limit_are_beside_their_figure() {
+        let at = |days: i64| Timestamp { millis: days * 86_400_000 };
+        let readings = [
+            Reading::available_amount(Label::new(""), Label::new("USD"), figure(-12.5)),
+            Reading::credit_limit_amount(Label::new(""), Label::new("USD"), figure(1000.0)),
+            Reading::units_available(Label::new(""), Label::new("requests"), Quantity::Unlimited),
+            Reading::units_available(Label::new("sim"), Label::new("bytes"), Quantity::Limited(figure(5.0))),
+            Reading::expiry_timestamp(Label::new(""), at(10)),
+            Reading::reset_timestamp(Label::new("sim"), at(2)),
+        ];
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(3 * 86_400);
+        assert_eq!(
+            shown(&lines(&readings, &Low::default(), now)),
+            [
+                "available||expires in 7 d, 1970-01-11 00:00:00 UTC, credit limit 1,000 USD|-12.50 USD",
+                "units||expires in 7 d, 1970-01-11 00:00:00 UTC|∞ requests",
+                "sim||resets 1 d ago, 1970-01-03 00:00:00 UTC|5 bytes",
+            ]
+        );
     }
 
     #[test]
@@ -197,7 +235,7 @@ mod tests {
         let readings = [sms("a", Quantity::Unlimited), limited("b", 40), limited("c", 5), limited("d", 30)];
         let all = Thresholds { warning: Some(50.0), critical: Some(10.0) };
         let low = Low::default().with(LowMetric::Sms, Limits { all, ..Limits::default() });
-        let found = lines(&readings, &low);
+        let found = lines(&readings, &low, SystemTime::UNIX_EPOCH);
         assert_eq!(shown(&found), ["c|||5 sms", "b|||40 sms", "d|||30 sms", "a|||∞ sms"]);
         assert_eq!(found[0].low, Some((Severity::Critical, 10.0)));
     }

@@ -30,7 +30,7 @@ pub(super) fn page(states: &[Arc<SourceState>], now: Moment, telemetry_path: &st
     let mut sources: Vec<_> = states
         .iter()
         .map(|state| {
-            let lines = lines(state.readings(now.instant), &state.about.low);
+            let lines = lines(state.readings(now.instant), &state.about.low, now.wall);
             tally.add(state, &lines);
             Section { standing: Standing::of(state, &lines), state, lines, now }
         })
