@@ -263,7 +263,7 @@ fn every_mistake_has_its_place_and_its_fix() {
     for (from, to, expected) in MISTAKES {
         assert_eq!(GOOD.matches(from).count(), 1, "{from} must stand once");
         let told = mistakes(&GOOD.replacen(from, to, 1));
-        let same = told == expected || (expected.ends_with('`') && told.starts_with(expected));
+        let same = told == *expected || (expected.ends_with('`') && told.starts_with(*expected));
         if !same {
             let _ = writeln!(wrong, "{from} → {to}\n  expected {expected}\n  got      {told}");
         }
