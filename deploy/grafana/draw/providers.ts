@@ -45,6 +45,15 @@ function answer(source: Source, says: Answer, path: string, request: IncomingMes
     }));
     return { status: 200, body: { money: String(says.money), currency: 'RUR', information } };
   }
+  if ('credits' in says) {
+    const ahead = (hours: number) => Math.floor(Date.now() / 1000) + hours * 3600;
+    const data = { bought: 60, used: Math.round((60 - says.credits) * 100) / 100, expires_at: ahead(says.days * 24) };
+    return { status: 200, body: { data, requests: { left: says.requests, resets_at: ahead(says.hours) } } };
+  }
+  if ('roubles' in says) {
+    const written = (amount: number) => `${amount.toFixed(2).replace('.', ',')} ₽`;
+    return { status: 200, body: { status: 'ok', account: { money: written(says.roubles), limit: written(says.limit) } } };
+  }
   if ('wallet' in says) return { status: 200, body: wallet(says) };
   if (request.method === 'GET' && path === 'accounts/telegram/names') {
     return { status: 200, body: says.accounts.map(({ uid, name, balance }) => ({ account_uid: uid, name, balance, mode: 'prod' })) };

@@ -16,6 +16,29 @@ export const SCRAPE = 300;
 const BLOCK = 7200;
 const TARGET = 'job="balance-exporter",instance="balance-exporter:10120"';
 
+/** The services of the demo, which describes them in the same way. */
+const SERVICES = `services:
+  demo-ai:
+    title: An AI service with credits that expire
+    documentation: https://docs.ai.example/credits
+    parameters: {token: {secret: true}, url: {}}
+    calls:
+      - get: \${url}v1/credits
+        bearer: \${token}
+        readings:
+          - {available: .data.bought - .data.used, currency: USD, expires: .data.expires_at}
+          - {units: .requests.left, unit: requests, resets: .requests.resets_at}
+  demo-texts:
+    title: An SMS gateway that writes its balance as a text
+    documentation: https://docs.texts.example/balance
+    parameters: {token: {secret: true}, url: {}}
+    calls:
+      - get: \${url}balance
+        bearer: \${token}
+        readings:
+          - {available: .account.money, credit_limit: .account.limit, number: {decimal: ",", unit: ₽}, currency: RUB}
+`;
+
 /** The configuration of a world. `turn` changes with each reload, so that every source is polled again and keeps its counters. */
 function configuration(world: World, port: number, turn: number): string {
   const sources = world.sources.map(({ name, provider, currency, bare, low }) => {
@@ -23,10 +46,12 @@ function configuration(world: World, port: number, turn: number): string {
       adstat: `url: http://127.0.0.1:${port}/${name}/, login: {username: demo, password: demo}${bare ? '' : `, account_currency: ${currency}`}`,
       mysmpp: `url: http://127.0.0.1:${port}/${name}/, token: demo`,
       atisu: `url: http://127.0.0.1:${port}/${name}/, token: demo, ati_code: "64357"`,
+      'demo-ai': `url: "http://127.0.0.1:${port}/${name}/", token: demo`,
+      'demo-texts': `url: "http://127.0.0.1:${port}/${name}/", token: demo`,
     }[provider];
     return `  - name: ${name}\n    provider: {${provider}: {${settings}}}\n${low ? `    low: ${low}\n` : ''}`;
   });
-  return `defaults: {interval: ${world.interval}m, timeout: 5s, max_age: ${24 + (turn % 2)}h}\nsources:\n${sources.join('')}`;
+  return `defaults: {interval: ${world.interval}m, timeout: 5s, max_age: ${24 + (turn % 2)}h}\n${SERVICES}sources:\n${sources.join('')}`;
 }
 
 async function started(exporter: ChildProcess): Promise<string> {

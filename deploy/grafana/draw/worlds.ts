@@ -4,12 +4,16 @@ export type Answer =
   | { status: number }
   | { available: number; active: number; accounts: { uid: string; name: string; balance: number }[] }
   | { money: number; areas: { area: string; price: number }[] }
-  | { balance: number; wallet: number; common: boolean; forbidden: boolean };
+  | { balance: number; wallet: number; common: boolean; forbidden: boolean }
+  /** Of a described service: days until the credits expire, and hours until the requests are filled again. */
+  | { credits: number; requests: number; days: number; hours: number }
+  /** Of a described service: the balance may fall below zero, down to the limit. */
+  | { roubles: number; limit: number };
 
 export interface Source {
   name: string;
   /** The lines of the configuration below `provider`, without the `url`. */
-  provider: 'adstat' | 'mysmpp' | 'atisu';
+  provider: 'adstat' | 'mysmpp' | 'atisu' | 'demo-ai' | 'demo-texts';
   currency?: string;
   /** The configuration sets no currency for AdStat's accounts, whose answers contain none. */
   bare?: boolean;
@@ -38,7 +42,7 @@ const left = (hour: number, full: number, rest: number, day: number, phase = 0) 
 const outage = (hour: number, status: number, ...spans: [number, number][]) =>
   spans.some(([from, to]) => hour >= from && hour < to) ? { status } : undefined;
 
-/** The sources of `balance-exporter demo`, a cabinet whose accounts have no currency, and a second token for the same common wallet. */
+/** The sources of `balance-exporter demo`, with the described ones, a cabinet whose accounts have no currency, and a second token for the same common wallet. */
 const demo: World = {
   title: 'demo data of one week',
   interval: 15,
@@ -100,6 +104,23 @@ const demo: World = {
       low: '{amount: {warning: 100, critical: 20}}',
       at: (hour) => ({ balance: left(hour, 600, 10, 130, 0.6), wallet: 4711, common: true, forbidden: true }),
     },
+    {
+      name: 'ai',
+      provider: 'demo-ai',
+      low: '{amount: {warning: 20, critical: 5}, units: {requests: {warning: 200}}}',
+      at: (hour) => ({
+        credits: left(hour, 60, 3, 17, 0.3),
+        requests: Math.round(left(hour % 24, 1000, 20, 900)),
+        days: 5,
+        hours: 24 - (hour % 24),
+      }),
+    },
+    {
+      name: 'texts',
+      provider: 'demo-texts',
+      low: '{amount: {critical: -4000}}',
+      at: (hour) => ({ roubles: left(hour, 2500, -4500, 1300, 0.1), limit: 5000 }),
+    },
   ],
 };
 
@@ -108,7 +129,7 @@ const one: World = {
   interval: 60,
   quiet: [
     'What is low', 'Balances without a currency', 'Burn a day without a currency', 'SMS by area', 'Operations forbidden', 'Failing now',
-    'Failed polls by reason', 'Failing sources by reason', 'Failed polls by source',
+    'Failed polls by reason', 'Failing sources by reason', 'Failed polls by source', 'Units left', 'Expires', 'Credit limits',
   ],
   sources: [
     {
@@ -131,7 +152,7 @@ const scatter = (index: number) => (index * 0.618034) % 1;
 const many: World = {
   title: '200 accounts',
   interval: 60,
-  quiet: [],
+  quiet: ['Units left', 'Expires', 'Credit limits'],
   sources: [
     ...['EUR', 'USD', 'bare'].map((cabinet, at): Source => ({
       name: `advertising-agency-${cabinet.toLowerCase()}`,
