@@ -4,7 +4,8 @@
 //! A description is read when a source or a command uses it, once in the life of the process.
 
 use super::description::Description;
-use super::read::{Mistake, read};
+use super::mistake::Mistake;
+use super::read::read;
 use crate::yaml::{Malformed, Node, Position};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};

@@ -3,11 +3,10 @@
 //! Pure: it needs no network, and large answers are evaluated on a thread of their own. Messages name places, expressions and kinds of
 //! values, never a value.
 
-use super::description::{Call, Described, Description, Error, ErrorRule, Outcome, Session, TextRule};
-use super::expression::{Expression, Fault, Meter, Scope};
-use super::fill::Slots;
-use super::lines::{Lines, shown};
-use super::values::Values;
+use super::description::{Described, Error, ErrorRule, Outcome, Session, TextRule};
+use super::evaluation::{Evaluation, Job, Which, said};
+use super::expression::{Meter, Scope};
+use super::lines::Lines;
 use super::{figure, lifetime, readings};
 use crate::domain::{Failure, Reading, Reason};
 use crate::provider::answer::{says_nothing, stated_errors};
@@ -19,56 +18,6 @@ use std::time::Duration;
 
 /// The longest token of a session, in bytes.
 const TOKEN_LIMIT: usize = 16 * 1024;
-
-/// A description with the values of one source. Shared by the evaluations of its polls.
-#[derive(Debug)]
-pub(super) struct Compiled {
-    pub(super) description: Arc<Description>,
-    pub(super) values: Values,
-    /// `$parameters`.
-    pub(super) parameters: Value,
-}
-
-/// Which call of a description.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
-    Session(usize),
-    Main(usize),
-}
-
-impl Compiled {
-    /// The call; none for an index that the description lacks.
-    pub(super) fn call(&self, which: Which) -> Option<&Call> {
-        match which {
-            Which::Session(i) => self.description.session.as_ref()?.calls.get(i),
-            Which::Main(i) => self.description.calls.get(i),
-        }
-    }
-}
-
-impl Which {
-    /// As it stands in messages.
-    pub(super) fn place(self) -> String {
-        match self {
-            Self::Session(i) => format!("session.calls[{i}]"),
-            Self::Main(i) => format!("calls[{i}]"),
-        }
-    }
-}
-
-/// A response to evaluate.
-pub(super) struct Job {
-    pub(super) compiled: Arc<Compiled>,
-    pub(super) which: Which,
-    pub(super) response: Response,
-    /// By number of the name.
-    pub(super) kept: Vec<Vec<Secret>>,
-    pub(super) element: Option<Secret>,
-    /// How many more readings the poll may have.
-    pub(super) room: usize,
-    /// Whether to explain each step.
-    pub(super) explains: bool,
-}
 
 /// What came of a response.
 pub(super) struct Evaluated {
@@ -140,29 +89,7 @@ fn status_of(response: &Response) -> Value {
     Value::Number(Number { text: status.to_string().into(), value: status.into() })
 }
 
-/// The evaluation of one response. All its expressions share one meter.
-pub(super) struct Evaluation<'a> {
-    pub(super) job: &'a Job,
-    pub(super) call: &'a Call,
-    pub(super) scope: Scope<'a>,
-    pub(super) meter: Meter,
-    pub(super) lines: Lines,
-}
-
 impl Evaluation<'_> {
-    /// The failure of this answer, with its `Retry-After`.
-    pub(super) fn failure(&self, reason: Reason, detail: impl Into<String>) -> Failure {
-        self.job.response.failure(reason, detail)
-    }
-
-    /// An unreadable or incomplete answer. `place` is below the call, which is named where there are several.
-    pub(super) fn decode(&self, place: &str, detail: &str) -> Failure {
-        let only = matches!(self.job.which, Which::Main(_)) && self.job.compiled.description.calls.len() == 1;
-        let place = if only { place.to_owned() } else { format!("{}.{place}", self.job.which.place()) };
-        let colon = if detail.starts_with('`') { "" } else { ":" };
-        self.failure(Reason::Decode, format!("{place}{colon} {detail}"))
-    }
-
     fn take(&mut self, document: &Result<Value, Unreadable>) -> Result<Taken, Failure> {
         self.stated(document)?;
         let accepted = self.call.accept.iter().any(|statuses| statuses.contains(&self.job.response.status.as_u16()));
@@ -257,28 +184,6 @@ impl Evaluation<'_> {
         (!text.is_empty()).then_some(text)
     }
 
-    pub(super) fn slots(&self) -> Slots<'_> {
-        Slots { values: &self.job.compiled.values, kept: &self.job.kept, session: None, element: self.job.element.as_ref() }
-    }
-
-    /// The only output of an expression.
-    ///
-    /// # Errors
-    /// What is wrong, without the expression.
-    pub(super) fn one(&mut self, expression: &Expression, input: &Value) -> Result<Value, String> {
-        let mut outputs = self.outputs(expression, input, 2).map_err(|fault| fault.message)?;
-        match outputs.len() {
-            1 => Ok(outputs.remove(0)),
-            0 => Err("yields nothing where one value is wanted".to_owned()),
-            _ => Err("yields two values or more where one is wanted".to_owned()),
-        }
-    }
-
-    /// All outputs of an expression.
-    pub(super) fn outputs(&mut self, expression: &Expression, input: &Value, most: usize) -> Result<Vec<Value>, Fault> {
-        expression.outputs(input, &self.scope, &mut self.meter, most)
-    }
-
     /// What of the answer is secret. An expression that fails finds nothing to hide.
     fn private(&mut self) -> Vec<Secret> {
         let call = self.call;
@@ -355,9 +260,4 @@ impl Evaluation<'_> {
             }
         }
     }
-}
-
-/// What is wrong with the result of an expression.
-pub(super) fn said(expression: &Expression, what: &str) -> String {
-    format!("`{}` {what}", shown(expression.text()))
 }

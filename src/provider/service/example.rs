@@ -1,8 +1,8 @@
 //! Examples: a poll over answers that are written down, and what must come of it. No network, no clock.
 
 use super::description::Description;
+use super::mistake::Mistake;
 use super::poll::Service;
-use super::read::Mistake;
 use super::values::Values;
 use crate::domain::{Answer, Failure, Quantity, Reading, Reason, Timestamp, Value};
 use crate::provider::Provider;

@@ -2,7 +2,8 @@
 //! answers say. A poll is all or nothing.
 
 use super::description::{Authorization, Body, Call, Description, Json, Piece, Slot, Template};
-use super::evaluate::{Compiled, Evaluated, Job, Taken, Token, Which, evaluate};
+use super::evaluate::{Evaluated, Taken, Token, evaluate};
+use super::evaluation::{Compiled, Job, Which};
 use super::fill::{self, Slots, Unfilled};
 use super::session::{Sessions, Use};
 use super::values::Values;

@@ -1,7 +1,7 @@
 //! From an answer to readings: one element after another, labels first, then figures.
 
 use super::description::{FigureKind, FigureRule, Missing, ReadingRule, Scale, TextRule};
-use super::evaluate::{Evaluation, said};
+use super::evaluation::{Evaluation, said};
 use super::expression::Expression;
 use super::lines::{is_sensitive, shown};
 use super::{figure, hint, time};

@@ -2,8 +2,8 @@
 
 use super::description::{Address, Call, Description, Parameter};
 use super::fill;
+use super::mistake::Mistake;
 use super::poll::Service;
-use super::read::Mistake;
 use super::values::{Given, Values};
 use crate::nearest::nearest;
 use crate::problem::Problem;

@@ -1,6 +1,6 @@
 //! One call of a description.
 
-use super::cursor::{Cursor, Mistakes};
+use super::cursor::{Cursor, Mistakes, optional};
 use super::reading;
 use super::text::{self, Names, Use};
 use crate::domain::Reason;
@@ -301,12 +301,6 @@ fn error_rule(cursor: &Cursor<'_>, names: &mut Names<'_>, mistakes: &mut Mistake
         reasons,
         otherwise,
     })))
-}
-
-/// Something optional that was read: absent, or there and good. `None` if it is there and wrong.
-#[expect(clippy::option_option, reason = "absent, wrong and good are three cases, and each caller passes the second on with ?")]
-pub(super) fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    read.map_or(Some(None), |read| read.map(Some))
 }
 
 type Reasons = (Vec<(Box<str>, Outcome)>, Option<Outcome>);

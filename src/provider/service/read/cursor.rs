@@ -1,19 +1,9 @@
 //! Walks the tree of a description and collects every mistake with its place.
 
 use crate::nearest::nearest;
+use crate::provider::service::mistake::Mistake;
 use crate::yaml::{Node, Position};
 use std::time::Duration;
-
-/// What is wrong with a description, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mistake {
-    /// Of the node.
-    pub(crate) at: Position,
-    /// Such as `services.acme.calls[0].get`.
-    pub(crate) place: String,
-    /// What is wrong and how to fix it.
-    pub(crate) text: String,
-}
 
 /// Every mistake so far.
 #[derive(Debug, Default)]
@@ -132,4 +122,10 @@ impl<'n> Cursor<'n> {
             None => mistakes.note(self, "write a duration with its unit, from 1s to 1year, such as 5m"),
         }
     }
+}
+
+/// Something optional that was read: absent, or there and good. `None` if it is there and wrong.
+#[expect(clippy::option_option, reason = "absent, wrong and good are three cases, and each caller passes the second on with ?")]
+pub(super) fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    read.map_or(Some(None), |read| read.map(Some))
 }

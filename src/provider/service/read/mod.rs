@@ -12,14 +12,13 @@ mod text;
 
 use super::description::{Call, Description, Lifetime, Pace, Parameter, Session};
 use super::example::Example;
+use super::mistake::Mistake;
 use crate::domain::Reason;
 use crate::yaml::{Node, Position};
-use cursor::{Cursor, Mistakes};
+use cursor::{Cursor, Mistakes, optional};
 use std::sync::Arc;
 use std::time::Duration;
 use text::Names;
-
-pub(crate) use cursor::Mistake;
 
 const KEYS: [&str; 10] =
     ["title", "documentation", "interval", "max_series", "parameters", "session", "calls", "empty", "examples", "replaces"];
@@ -125,7 +124,7 @@ fn pace(cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option<Pace> {
     interval.only(&["default", "minimum"], mistakes)?;
     let default = interval.key("default").map(|default| default.duration(mistakes));
     let minimum = interval.key("minimum").map_or(Some(Duration::from_secs(1)), |minimum| minimum.duration(mistakes));
-    let (default, minimum) = (call::optional(default)?, minimum?);
+    let (default, minimum) = (optional(default)?, minimum?);
     // Where no default is stated, it is five minutes.
     let (usual, key) = (Duration::from_secs(5 * 60), interval.key("default").unwrap_or_else(|| interval.clone()));
     if default.unwrap_or(usual) < minimum {
@@ -162,8 +161,7 @@ fn parameter(name: &str, cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option
     let secret = cursor.key("secret").map_or(Some(false), |secret| secret.flag(mistakes));
     let list = cursor.key("list").map_or(Some(false), |list| list.flag(mistakes));
     let default = cursor.key("default").map(|default| default.text(mistakes));
-    let parameter =
-        Parameter { name: name.into(), secret: secret?, list: list?, default: call::optional(default)?.map(Into::into) };
+    let parameter = Parameter { name: name.into(), secret: secret?, list: list?, default: optional(default)?.map(Into::into) };
     match &parameter {
         Parameter { default: Some(_), secret: true, .. } => mistakes.note(cursor, "a secret has no default; drop one"),
         Parameter { default: Some(_), list: true, .. } => mistakes.note(cursor, "a list has no default; drop one"),
@@ -214,7 +212,7 @@ impl Asked {
                 mistakes.note::<()>(&number, format!("what keep calls {name} is never used; use it in a later call, or drop it"));
             }
         }
-        Some(Self { session: call::optional(session)?, calls: calls?, kept: kept.names.len() })
+        Some(Self { session: optional(session)?, calls: calls?, kept: kept.names.len() })
     }
 }
 
@@ -319,5 +317,5 @@ fn read_session(cursor: &Cursor<'_>, parameters: &[Parameter], used: &mut Vec<bo
     if calls.iter().any(|call| !call.keep.is_empty() && call.repeated.is_some()) {
         return mistakes.note(cursor, "a login is one chain of calls; drop for");
     }
-    Some(Session { calls, token: token?, lifetime: call::optional(lifetime)?, refused: refused? })
+    Some(Session { calls, token: token?, lifetime: optional(lifetime)?, refused: refused? })
 }

@@ -1,7 +1,6 @@
 //! The readings of a call.
 
-use super::call::optional;
-use super::cursor::{Cursor, Mistakes};
+use super::cursor::{Cursor, Mistakes, optional};
 use super::text::{self, Names};
 use crate::provider::document::{Number, Value};
 use crate::provider::service::description::{FigureKind, FigureRule, Missing, Piece, ReadingRule, Scale, TextRule};
