@@ -1,13 +1,31 @@
-//! A gzip stream in two parts: a long one that is compressed once for all scrapes, and a short one for each scrape.
+//! A gzip stream in two parts, each of which is compressed only when it changes itself.
 //!
-//! Deflate blocks that end on a byte boundary can be concatenated, and CRCs can be combined. The long part is therefore compressed
-//! only when it changes itself.
+//! Deflate blocks that end on a byte boundary can be concatenated, and CRCs can be combined.
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
 /// The gzip header: deflate, no name, no time, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// The second part of a stream.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// The compressed part, without the trailer.
+    bytes: Vec<u8>,
+    /// CRC and length of the plain text.
+    crc: Crc,
+}
+
+impl Ending {
+    pub(super) fn new(plain: &[u8]) -> Self {
+        let mut bytes = Vec::new();
+        deflate(plain, FlushCompress::Finish, &mut bytes);
+        let mut crc = Crc::new();
+        crc.update(plain);
+        Self { bytes, crc }
+    }
+}
 
 /// The first part of a stream; [`Opening::close`] completes it.
 #[derive(Debug)]
@@ -27,13 +45,13 @@ impl Opening {
         Self { bytes: bytes.into(), crc }
     }
 
-    /// The compressed second part and the trailer of the stream.
-    pub(super) fn close(&self, plain: &[u8]) -> Bytes {
-        let mut bytes = Vec::new();
-        deflate(plain, FlushCompress::Finish, &mut bytes);
+    /// The second part and the trailer of the stream.
+    pub(super) fn close(&self, ending: &Ending) -> Bytes {
         let mut crc = Crc::new();
         crc.combine(&self.crc);
-        crc.update(plain);
+        crc.combine(&ending.crc);
+        let mut bytes = Vec::with_capacity(ending.bytes.len() + 8);
+        bytes.extend_from_slice(&ending.bytes);
         bytes.extend_from_slice(&crc.sum().to_le_bytes());
         // The format keeps the length modulo 2^32, and so does `Crc`.
         bytes.extend_from_slice(&crc.amount().to_le_bytes());
@@ -77,7 +95,7 @@ mod tests {
         let lines: Vec<_> = (0..200_000).map(|i| format!("balance{{account=\"{i}\"}} {}\n", i * 7919)).collect();
         let text = lines.concat();
         let opening = Opening::new(text.as_bytes());
-        assert_eq!(unzip(&[&opening.bytes, &opening.close(b"end\n")]), [text.as_bytes(), b"end\n"].concat());
+        assert_eq!(unzip(&[&opening.bytes, &opening.close(&Ending::new(b"end\n"))]), [text.as_bytes(), b"end\n"].concat());
         assert!(opening.bytes.len() < text.len() / 3);
     }
 
@@ -86,7 +104,7 @@ mod tests {
         #[test]
         fn two_parts_form_one_stream(first in proptest::collection::vec(any::<u8>(), 0..5000), second in proptest::collection::vec(any::<u8>(), 0..500)) {
             let opening = Opening::new(&first);
-            prop_assert_eq!(unzip(&[&opening.bytes, &opening.close(&second)]), [first, second].concat());
+            prop_assert_eq!(unzip(&[&opening.bytes, &opening.close(&Ending::new(&second))]), [first, second].concat());
         }
     }
 }

@@ -28,7 +28,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Page {
     /// The metrics of the sources, shared by all scrapes until one of them changes.
     pub balances: Bytes,
-    /// The program's own metrics, gathered for this scrape.
+    /// The program's own metrics. Those of the process are at most a second old.
     pub program: Bytes,
 }
 
@@ -67,7 +67,7 @@ impl Exposition {
     /// The page as text.
     #[must_use]
     pub fn plain(&self, now: Instant) -> Page {
-        Page { balances: self.balances(now).plain.clone(), program: self.program.text().into() }
+        Page { balances: self.balances(now).plain.clone(), program: self.program.gathered(now).plain.clone() }
     }
 
     /// The page as one gzip stream.
@@ -75,7 +75,7 @@ impl Exposition {
     pub fn gzip(&self, now: Instant) -> Page {
         let balances = self.balances(now);
         let opening = balances.gzip.get_or_init(|| gzip::Opening::new(&balances.plain));
-        Page { balances: opening.bytes.clone(), program: opening.close(self.program.text().as_bytes()) }
+        Page { balances: opening.bytes.clone(), program: opening.close(self.program.gathered(now).gzip()) }
     }
 
     /// Records a reload of the configuration; none where it was refused and the running one stays.

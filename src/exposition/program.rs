@@ -1,24 +1,51 @@
-//! The program's own metrics, gathered for each scrape: build, configuration, storage, log and process.
+//! The program's own metrics: build, configuration, storage, log and process. They are gathered at most once a second, and again when the
+//! program changes one.
 
+use super::gzip::Ending;
 use super::render::epoch_seconds;
 use crate::state::Failures;
 use crate::state::health::Health;
 use crate::system::stderr;
+use bytes::Bytes;
 use procfs::WithCurrentSystemInfo;
 use procfs::process::{LimitValue, Process};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// The commit that the program was built from.
 pub const REVISION: &str = env!("BALANCE_EXPORTER_REVISION");
 
+/// How long the metrics of the process are served after they were read. Reading them costs more than the rest of a scrape.
+const GATHERED: Duration = Duration::from_secs(1);
+
+/// The metrics as they were gathered.
+pub(super) struct Gathered {
+    /// In the text format.
+    pub(super) plain: Bytes,
+    gzip: OnceLock<Ending>,
+    version: u64,
+    until: Instant,
+}
+
+impl Gathered {
+    /// As the end of a gzip stream; compressed once.
+    pub(super) fn gzip(&self) -> &Ending {
+        self.gzip.get_or_init(|| Ending::new(&self.plain))
+    }
+}
+
 /// The registry of the metrics that are not those of a source.
 pub(super) struct ProgramMetrics {
     registry: Registry,
+    /// What was gathered last.
+    gathered: Mutex<Option<Arc<Gathered>>>,
+    /// Incremented when the program changes a metric.
+    version: AtomicU64,
     reload_successful: Gauge,
     reload_success_timestamp: Gauge,
     sources: IntGauge,
@@ -47,14 +74,19 @@ impl ProgramMetrics {
         registry.register(Box::new(LogLines::new()?))?;
         registry.register(Box::new(ThisProcess))?;
         let (reload_successful, reload_success_timestamp) = (*reload_successful, *reload_success_timestamp);
-        let metrics = Self { registry, reload_successful, reload_success_timestamp, sources, poll_failures };
+        let (gathered, version) = (Mutex::default(), AtomicU64::new(0));
+        let metrics = Self { registry, gathered, version, reload_successful, reload_success_timestamp, sources, poll_failures };
         metrics.set_failures(&Failures::default());
         Ok(metrics)
     }
 
     /// Sets the number of configured sources.
     pub(super) fn set_sources(&self, sources: usize) {
-        self.sources.set(i64::try_from(sources).unwrap_or(i64::MAX));
+        let sources = i64::try_from(sources).unwrap_or(i64::MAX);
+        if self.sources.get() != sources {
+            self.sources.set(sources);
+            self.changed();
+        }
     }
 
     /// Raises the counts of failed polls to these.
@@ -63,6 +95,7 @@ impl ProgramMetrics {
             let counter = self.poll_failures.with_label_values(&[reason.as_str()]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }
+        self.changed();
     }
 
     /// Records a reload of the configuration; none where it was refused and the running one stays.
@@ -71,6 +104,7 @@ impl ProgramMetrics {
         if let Some(loaded) = loaded {
             self.reload_success_timestamp.set(epoch_seconds(loaded));
         }
+        self.changed();
     }
 
     /// Adds the metrics of the storage.
@@ -78,11 +112,32 @@ impl ProgramMetrics {
         let up = Gauge::new("balance_exporter_storage_up", "Whether state is kept on disk.")?;
         let name = "balance_exporter_storage_damaged_files";
         let damaged = Gauge::new(name, "Damaged files that were set aside and still lie in the storage directory.")?;
-        self.registry.register(Box::new(StorageHealth { health, up, damaged }))
+        self.registry.register(Box::new(StorageHealth { health, up, damaged }))?;
+        self.changed();
+        Ok(())
+    }
+
+    /// What is gathered is out of date.
+    fn changed(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// The metrics, gathered within the last second and since the last change.
+    pub(super) fn gathered(&self, now: Instant) -> Arc<Gathered> {
+        let lock = || self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read first: a change while the metrics are gathered makes them out of date.
+        let version = self.version.load(Ordering::Acquire);
+        if let Some(gathered) = lock().as_ref().filter(|gathered| gathered.version == version && now < gathered.until) {
+            return gathered.clone();
+        }
+        let plain = self.text().into();
+        let gathered = Arc::new(Gathered { plain, gzip: OnceLock::new(), version, until: now + GATHERED });
+        *lock() = Some(gathered.clone());
+        gathered
     }
 
     /// The metrics in the text format.
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         let mut text = String::new();
         // The encoder fails only on a family without series, and every family here has some.
         if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
