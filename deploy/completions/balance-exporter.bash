@@ -41,13 +41,17 @@ _balance__exporter() {
 
     case "${cmd}" in
         balance__exporter)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version check poll services try healthcheck demo"
+            opts="-h -V --config.file --shard --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version check poll services try healthcheck demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -83,13 +87,17 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__check)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
+            opts="-h -V --config.file --shard --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -125,13 +133,17 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__demo)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
+            opts="-h -V --config.file --shard --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -167,13 +179,17 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__healthcheck)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
+            opts="-h -V --config.file --shard --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -209,7 +225,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__poll)
-            opts="-h -V --output --explain --full --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
+            opts="-h -V --output --explain --full --config.file --shard --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -220,6 +236,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -255,13 +275,17 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__services)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
+            opts="-h -V --config.file --shard --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -297,7 +321,7 @@ _balance__exporter() {
             return 0
             ;;
         balance__subcmd__exporter__subcmd__try)
-            opts="-h -V --answer --full --config.file --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
+            opts="-h -V --answer --full --config.file --shard --web.listen-address --web.systemd-socket --web.config.file --web.telemetry-path --web.enable-lifecycle --storage.path --log.level --log.format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -308,6 +332,10 @@ _balance__exporter() {
                     return 0
                     ;;
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

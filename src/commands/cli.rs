@@ -1,5 +1,6 @@
 //! The command line: options and commands, parsed and checked.
 
+use crate::poll::shard::Shard;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -24,6 +25,9 @@ pub struct Options {
     /// Configuration file
     #[arg(long = "config.file", value_name = "PATH", default_value = "exporter.yaml", global = true)]
     pub config_file: PathBuf,
+    /// Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete
+    #[arg(long = "shard", value_name = "INDEX/COUNT", global = true)]
+    pub shard: Option<Shard>,
     /// Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = DEFAULT_LISTEN_ADDRESS, global = true, value_parser = listen_address)]
     pub listen_addresses: Vec<String>,

@@ -25,7 +25,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
     let places = Places::of(options)?;
     let (clients, options_read) = (Mutex::new(Clients::default()), options.clone());
     let read = move || {
-        let config = Config::load(&options_read.config_file, &[])?;
+        let mut config = Config::load(&options_read.config_file, &[])?;
+        if let Some(shard) = options_read.shard {
+            config.sources.retain(|source| shard.has(&source.name));
+        }
         assemble(config, &mut clients.lock().unwrap_or_else(PoisonError::into_inner))
     };
     block_on(async { serve(Signals::new()?, Arc::new(read), places, options).await })
@@ -74,7 +77,13 @@ pub(super) async fn serve(signals: Signals, read: Read, places: Places, options:
         let address = listener.local_addr().map_err(Failed::other)?;
         tracing::info!(%address, path = options.telemetry_path, "listening");
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), revision = REVISION, sources = sources.len(), "started");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        revision = REVISION,
+        sources = sources.len(),
+        shard = options.shard.map(tracing::field::display),
+        "started"
+    );
     let daemon = Daemon {
         sources,
         load: Arc::new(move || read().map_err(Into::into)),

@@ -7,6 +7,7 @@ pub mod explain;
 mod journal;
 pub mod schedule;
 pub mod scheduler;
+pub mod shard;
 
 use crate::domain::{Answer, Failure, Reading, Reason};
 use crate::provider::Provider;

@@ -4,11 +4,11 @@
 
 mod session;
 
-use super::{BuiltIn, Provider};
 use super::answer::Refusals;
 use super::document::Document;
 use super::found::Found;
 use super::settings::{Build, Endpoint, required};
+use super::{BuiltIn, Provider};
 use crate::domain::{Answer, Failure, Figure, Label, Reading, RetryAfter};
 use crate::problem::{Problem, Text};
 use crate::secret::{Secret, SecretRef};

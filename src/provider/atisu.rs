@@ -3,11 +3,11 @@
 //! The documentation requires every header sent here, support for gzip, deflate and brotli, redirects within the host, and one retry
 //! on a reset connection.
 
-use super::{BuiltIn, Provider};
 use super::answer::{self, Refusals};
 use super::document::Document;
 use super::found::Object;
 use super::settings::{Build, Endpoint};
+use super::{BuiltIn, Provider};
 use crate::domain::{Answer, Failure, Label, Reading, Reason, Wallet, WalletKind};
 use crate::problem::{Problem, Text};
 use crate::secret::SecretRef;

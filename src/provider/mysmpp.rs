@@ -2,11 +2,11 @@
 //!
 //! The documentation's table and its example disagree on types and on the name of the count; both are accepted.
 
-use super::{BuiltIn, Provider};
 use super::answer::{self, Refusals, reason_by_status};
 use super::document::{Document, Value};
 use super::found::{Found, Object};
 use super::settings::{Build, Endpoint, required};
+use super::{BuiltIn, Provider};
 use crate::domain::{Answer, Failure, Label, Quantity, Reading, Reason};
 use crate::problem::{Problem, Text};
 use crate::secret::{Secret, SecretRef};
