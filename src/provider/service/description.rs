@@ -28,8 +28,6 @@ pub(crate) struct Description {
     pub(crate) max_series: usize,
     /// In the order of the description. `url` is always among them.
     pub(crate) parameters: Vec<Parameter>,
-    /// How many names `keep` has in all calls together.
-    pub(crate) kept: usize,
     /// A login that is kept between polls.
     pub(crate) session: Option<Session>,
     /// At least one.
@@ -137,7 +135,8 @@ pub(crate) struct Call {
     pub(crate) accept: Vec<RangeInclusive<u16>>,
     /// How its answer states an error.
     pub(crate) error: ErrorRule,
-    /// What later calls use of its answer: the number of the name (below [`Description::kept`]) and its expression.
+    /// What later calls use of its answer: the number of the name, the name and its expression. The calls of a login number theirs by
+    /// themselves.
     pub(crate) keep: Vec<(usize, Box<str>, Expression)>,
     /// What of its answer is secret.
     pub(crate) private: Vec<Expression>,

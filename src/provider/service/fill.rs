@@ -322,9 +322,9 @@ fn body(body: &Body, slots: Slots<'_>) -> Result<(Option<HeaderValue>, Option<Ve
 /// The parameter whose value does not fit, if it is one, and what is wrong.
 pub(crate) fn check(description: &Description, values: &Values) -> Result<(), (Option<usize>, String)> {
     let stand_in = Secret::new("x".to_owned());
-    let kept = vec![vec![stand_in.clone()]; description.kept];
-    let calls = description.session.iter().flat_map(|session| &session.calls).chain(&description.calls);
-    for call in calls {
+    let calls = || description.session.iter().flat_map(|session| &session.calls).chain(&description.calls);
+    let kept = vec![vec![stand_in.clone()]; calls().map(|call| call.keep.len()).sum()];
+    for call in calls() {
         let elements = match call.repeated {
             Some(slot @ Slot::Parameter(_)) => {
                 let Slot::Parameter(index) = slot else { continue };

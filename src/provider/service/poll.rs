@@ -11,7 +11,7 @@ use crate::domain::{Answer, Failure, Measure, Reading, Reason};
 use crate::provider::Provider;
 use crate::secret::{Mask, Secret};
 use crate::system::lane::Lane;
-use crate::transport::Http;
+use crate::transport::{BODY_LIMIT, Http};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt;
@@ -22,6 +22,8 @@ use std::time::Instant;
 
 /// The most requests of a poll, those of a login included.
 const REQUEST_LIMIT: usize = 200;
+/// The most private texts in the answers of a poll.
+const PRIVATE_LIMIT: usize = 100;
 /// A shorter kept text, in bytes, is not masked: it would match by chance, as the identifier 1 does.
 const SHORTEST_KEPT: usize = 6;
 /// A larger body, in bytes, is evaluated on a thread of its own.
@@ -42,8 +44,26 @@ pub(crate) struct Service {
 /// Texts of the last poll that must not be shown.
 #[derive(Default)]
 struct Seen {
+    /// What the answers called private, and kept texts that later calls send as credentials. No label shows them.
     private: Vec<Secret>,
+    /// Other kept texts. A label may show them.
     kept: Vec<Secret>,
+    /// The length of all of them, in bytes.
+    length: usize,
+}
+
+impl Seen {
+    /// Notes texts, within the limits: every one costs memory, and a private one costs time with each label.
+    fn note(&mut self, private: bool, texts: &[Secret], place: &str) -> Result<(), Failure> {
+        self.length += texts.iter().map(|text| text.expose().len()).sum::<usize>();
+        let list = if private { &mut self.private } else { &mut self.kept };
+        list.extend_from_slice(texts);
+        if self.private.len() > PRIVATE_LIMIT || self.length > BODY_LIMIT {
+            let detail = format!("{place}: the answers hold more than {PRIVATE_LIMIT} private texts, or more than 1 MiB to keep");
+            return Err(Failure::new(Reason::TooLarge, detail));
+        }
+        Ok(())
+    }
 }
 
 impl Service {
@@ -83,10 +103,10 @@ impl Service {
 
     async fn poll_with_session(&self, http: &dyn Http) -> Result<Answer, Failure> {
         let mut budget = REQUEST_LIMIT;
-        let mut lock = Seen::default();
-        let result = self.try_poll(http, &mut budget, &mut lock).await;
-        let result = result.map(|readings| self.masked(readings, &lock)).and_then(distinct);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = lock;
+        let mut seen = Seen::default();
+        let result = self.try_poll(http, &mut budget, &mut seen).await;
+        let result = result.map(|readings| masked(readings, &seen.private)).and_then(distinct);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         result
     }
 
@@ -146,28 +166,20 @@ impl Service {
         }
         Ok(readings)
     }
+}
 
-    /// Masks in labels what the answers called private, and kept texts that later calls send as credentials.
-    fn masked(&self, mut readings: Vec<Reading>, seen: &Seen) -> Vec<Reading> {
-        let mut secrets = seen.private.clone();
-        if self.kept_are_credentials() {
-            secrets.extend(seen.kept.iter().cloned());
-        }
-        if secrets.is_empty() {
-            return readings;
-        }
-        let mask = Mask::new(&secrets);
-        for label in readings.iter_mut().flat_map(Reading::labels_mut) {
-            if let Some(masked) = mask.label(label) {
-                *label = masked;
-            }
-        }
-        readings
+/// Masks private texts in labels.
+fn masked(mut readings: Vec<Reading>, private: &[Secret]) -> Vec<Reading> {
+    if private.is_empty() {
+        return readings;
     }
-
-    fn kept_are_credentials(&self) -> bool {
-        self.compiled.description.calls.iter().any(sends_kept_as_credential)
+    let mask = Mask::new(private);
+    for label in readings.iter_mut().flat_map(Reading::labels_mut) {
+        if let Some(masked) = mask.label(label) {
+            *label = masked;
+        }
     }
+    readings
 }
 
 /// Each series once. Only a name may be stated twice, if both state the same.
@@ -196,8 +208,14 @@ fn distinct(mut readings: Vec<Reading>) -> Result<Answer, Failure> {
     }
 }
 
-fn sends_kept_as_credential(call: &Call) -> bool {
-    let kept = |template: &Template| template.0.iter().any(|piece| matches!(piece, Piece::Slot(Slot::Kept(_))));
+/// Whether a call sends what is kept under this number as a credential: in a header or a body rather than in its URL.
+fn sends_as_credential(call: &Call, number: usize) -> bool {
+    let is_kept = |piece: &Piece| match piece {
+        Piece::Slot(Slot::Kept(kept)) => *kept == number,
+        Piece::Slot(Slot::Element) => call.repeated == Some(Slot::Kept(number)),
+        _ => false,
+    };
+    let kept = |template: &Template| template.0.iter().any(is_kept);
     let authorized = match &call.authorization {
         Authorization::None => false,
         Authorization::Bearer(token) => kept(token),
@@ -260,8 +278,7 @@ impl<'a> Run<'a> {
         budget: &'a mut usize,
         seen: &'a mut Seen,
     ) -> Self {
-        let kept = vec![Vec::new(); service.compiled.description.kept];
-        Self { service, http, token, budget, seen, kept, readings: Vec::new() }
+        Self { service, http, token, budget, seen, kept: Vec::new(), readings: Vec::new() }
     }
 
     /// Sends a call, for each element of its list if it has one.
@@ -296,13 +313,20 @@ impl<'a> Run<'a> {
         let job = Job { compiled, which, response, kept: self.kept.clone(), element, room, explains };
         let Evaluated { result, lines, private } = evaluated(job, self.http.is_inline()).await?;
         self.http.explain(lines.into_lines());
-        self.seen.private.extend(private);
+        self.seen.note(true, &private, &place)?;
         let Taken { kept, readings, token } = result?;
         for (number, texts) in kept {
-            self.seen.kept.extend(texts.iter().cloned());
-            if let Some(of_name) = self.kept.get_mut(number) {
-                of_name.extend(texts);
+            let description = &self.service.compiled.description;
+            // A login numbers its names by itself.
+            let calls = match which {
+                Which::Session(_) => description.session.as_ref().map_or(&[][..], |session| &session.calls),
+                Which::Main(_) => &description.calls,
+            };
+            self.seen.note(calls.iter().any(|call| sends_as_credential(call, number)), &texts, &place)?;
+            if self.kept.len() <= number {
+                self.kept.resize(number + 1, Vec::new());
             }
+            self.kept[number].extend(texts);
         }
         self.readings.extend(readings);
         Ok(token.map(|token| (token, received)))

@@ -90,7 +90,7 @@ fn description(
             examples.extend(read.map(|example| (item.node.at, item.place.clone(), example)));
         }
     }
-    let Asked { session, calls, kept } = asked?;
+    let Asked { session, calls } = asked?;
     Some(Description {
         name: name.into(),
         fingerprint: cursor.node.canonical().into(),
@@ -99,7 +99,6 @@ fn description(
         pace: pace?,
         max_series: max_series?,
         parameters,
-        kept,
         session,
         calls,
         empty_allowed: empty_allowed?,
@@ -178,8 +177,6 @@ fn parameter(name: &str, cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option
 struct Asked {
     session: Option<Session>,
     calls: Vec<Call>,
-    /// The number of kept names.
-    kept: usize,
 }
 
 impl Asked {
@@ -212,7 +209,7 @@ impl Asked {
                 mistakes.note::<()>(&number, format!("what keep calls {name} is never used; use it in a later call, or drop it"));
             }
         }
-        Some(Self { session: optional(session)?, calls: calls?, kept: kept.names.len() })
+        Some(Self { session: optional(session)?, calls: calls? })
     }
 }
 

@@ -54,7 +54,7 @@ fn the_good_description_is_good() {
     let read = read_text(GOOD);
     assert_eq!(read.mistakes, []);
     let description = read.description.expect("a description");
-    assert_eq!((description.calls.len(), description.kept, description.max_series), (3, 1, 1000));
+    assert_eq!((description.calls.len(), description.calls[0].keep.len(), description.max_series), (3, 1, 1000));
     assert_eq!(description.reads(), "available, units (requests), expires");
 }
 

@@ -153,3 +153,32 @@ fn a_kept_credential_is_masked_in_labels_and_an_identifier_is_not() {
     assert_eq!(poll("post: ${url}b\n    json: {t: [\"x ${kept}\"]}"), with_account("***"));
     assert_eq!(poll("get: ${url}b/${kept}"), with_account("correct-horse"));
 }
+
+#[test]
+fn what_answers_make_a_poll_keep_is_bounded() {
+    let calls = "calls:
+  - for: ids
+    get: ${url}a/${ids}
+    keep: {kept: .kept}
+    private: [\".private[]\"]
+    readings: [{available: .balance, currency: USD, account: \"${ids}\"}]
+  - for: kept
+    get: ${url}b/${kept}
+";
+    let description = description(&format!("{URL}, ids: {{list: true}}"), calls);
+    let ids: Vec<String> = (0..100).map(|id| id.to_string()).collect();
+    let service = service(&description, ["https://h.example/", &ids.join(",")]);
+    let long = ok(&format!(r#"{{"kept":"{}","private":[],"balance":1}}"#, "x".repeat(16_000)));
+    let many = ok(&format!(
+        r#"{{"kept":"x","private":[{}],"balance":1}}"#,
+        (0..101).map(|n| format!("\"p{n}\"")).collect::<Vec<_>>().join(",")
+    ));
+    for (answer, most) in [(long, 66), (many, 1)] {
+        let script = Script::new([]);
+        for _ in 0..100 {
+            script.then([answer.clone()]);
+        }
+        assert_eq!(reason(shown(script.poll(&service))), Some(Reason::TooLarge));
+        assert_eq!(script.lines().len(), most);
+    }
+}

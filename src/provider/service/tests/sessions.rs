@@ -131,3 +131,31 @@ fn tokens_are_secrets_even_after_they_were_replaced() {
     let secrets: Vec<String> = service.session_secrets().iter().map(|secret| secret.expose().to_owned()).collect();
     assert_eq!(secrets, ["tok-2", "tok-1"]);
 }
+
+#[test]
+fn a_login_can_be_a_chain_of_calls() {
+    let rest = "session:
+  calls:
+    - get: ${url}form
+      keep: {csrf: .csrf}
+    - post: ${url}login
+      form: {csrf: \"${csrf}\", secret: \"${secret}\"}
+  token: $headers[\"x-token\"]
+calls:
+  - get: ${url}balance
+    headers: {X-Token: \"${session}\"}
+    readings: [{available: .balance, currency: USD, account: .echo}]
+";
+    let description = description("url: {default: https://h.example/}, secret: {secret: true}", rest);
+    let service = source(&description);
+    assert_eq!(
+        crate::provider::service::fill::check(&description, &given(&description, ["https://h.example/", "long-secret"])),
+        Ok(())
+    );
+    let login = CannedAnswer { headers: vec![("X-Token".to_owned(), "tok-9".to_owned())], ..ok("{}") };
+    let script = Script::new([ok(r#"{"csrf":"csrf-text"}"#), login, ok(r#"{"balance":1,"echo":"csrf-text"}"#)]);
+    let readings = shown(script.poll(&service)).expect("readings");
+    assert_eq!(readings, ["balance_available_amount{account=\"***\",currency=\"USD\"} 1"]);
+    let sent = script.sent();
+    assert_eq!((sent[1].body.as_str(), sent[2].header("x-token")), ("csrf=csrf-text&secret=long-secret", "tok-9"));
+}
