@@ -35,7 +35,7 @@ pub(super) struct Services {
 /// Every mistake, in the order of the file.
 pub(super) fn read(tree: &Node, used: &[(usize, String)], with_examples: bool) -> Result<Services, Vec<Mistake>> {
     let mut mistakes = Vec::new();
-    // A service with mistakes is known too, so that its sources are no mistakes.
+    // A service with mistakes stays known, so that its sources are not reported too.
     let (own, broken) = read_all(tree, with_examples, &mut mistakes);
     let mut settings = BTreeMap::new();
     for (index, name) in used.iter().filter(|(_, name)| !broken.contains(&name.as_str())) {

@@ -256,7 +256,7 @@ impl<'t> Reader<'t> {
                 _ => return malformed(at, "a key must be a text"),
             };
             if entries.iter().any(|entry| entry.key == key) {
-                return malformed(at, format!("the key {key} stands twice; drop one"));
+                return malformed(at, format!("the key {key} appears twice; drop one"));
             }
             let (event, value_at) = self.next()?;
             let value = self.node(event, value_at, depth + 1)?;

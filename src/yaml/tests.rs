@@ -34,7 +34,7 @@ fn null_is_what_is_not_written() {
 
 #[test]
 fn refuses_what_readers_disagree_on() {
-    assert_eq!(wrong("a: 1\nb: {c: 1, c: 2}\n"), (2, 11, "the key c stands twice; drop one".to_owned()));
+    assert_eq!(wrong("a: 1\nb: {c: 1, c: 2}\n"), (2, 11, "the key c appears twice; drop one".to_owned()));
     assert_eq!(wrong("a: !x 1\n").0, 1);
     assert_eq!(wrong("a: 1\n---\nb: 1\n").2, "a second document begins; keep one");
     assert_eq!(wrong("x: &x {a: 1}\ny:\n  <<: *x\n").2, "merge keys are not supported; write the keys out, or use defaults");

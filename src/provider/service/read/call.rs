@@ -86,7 +86,7 @@ fn repeated(cursor: &Cursor<'_>, names: &mut Names<'_>, mistakes: &mut Mistakes)
         names.kept_used[index] = true;
         return Some(Slot::Kept(names.kept[index].1));
     }
-    mistakes.note(cursor, format!("{list} is neither a list parameter nor kept by an earlier call"))
+    mistakes.note(cursor, format!("{list} is not a list: name a list parameter, or what an earlier call keeps"))
 }
 
 fn request_line(cursor: &Cursor<'_>, names: &mut Names<'_>, mistakes: &mut Mistakes) -> Option<(Method, Address)> {
@@ -95,7 +95,7 @@ fn request_line(cursor: &Cursor<'_>, names: &mut Names<'_>, mistakes: &mut Mista
     match (stated.next(), stated.next()) {
         (Some((method, url)), None) => Some((method, address(&url, names, mistakes)?)),
         (Some(_), Some((_, second))) => mistakes.note(&second, "a call has one of get, post and head; drop one"),
-        (None, _) => mistakes.note(cursor, "says not what is asked; add get, post or head with the URL"),
+        (None, _) => mistakes.note(cursor, "has no request; add get, post or head with the URL"),
     }
 }
 
@@ -112,7 +112,7 @@ fn address(cursor: &Cursor<'_>, names: &mut Names<'_>, mistakes: &mut Mistakes) 
             Some(Address { base: Some(*base), rest: Template(rest.to_vec().into()) })
         }
         [Piece::Text(text), ..] if fixed_host(text) => Some(Address { base: None, rest: template }),
-        _ => mistakes.note(&at, "begins neither with a parameter such as ${url} nor with https://HOST/"),
+        _ => mistakes.note(&at, "must begin with a parameter such as ${url}, or with https://HOST/"),
     }
 }
 
@@ -148,7 +148,7 @@ fn headers(cursor: &Cursor<'_>, names: &mut Names<'_>, mistakes: &mut Mistakes) 
         let name = match HeaderName::try_from(key) {
             Err(_) => mistakes.note(&value, "is not the name of a header"),
             Ok(name) if OURS.contains(&name.as_str()) => mistakes.note(&value, "is set by the program; drop it"),
-            Ok(name) if headers.iter().any(|(known, _)| *known == name) => mistakes.note(&value, "stands twice; drop one"),
+            Ok(name) if headers.iter().any(|(known, _)| *known == name) => mistakes.note(&value, "appears twice; drop one"),
             Ok(name) => Some(name),
         };
         match (name, template) {

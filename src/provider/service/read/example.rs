@@ -24,7 +24,7 @@ pub(super) fn read(cursor: &Cursor<'_>, parameters: &[Parameter], mistakes: &mut
             reason.word(&words, mistakes).map(Expected::Failure)
         }
         (Some(_), Some(reason)) => mistakes.note(&reason, "an example has expect or reason; drop one"),
-        (None, None) => mistakes.note(cursor, "says not what must come out; add expect or reason"),
+        (None, None) => mistakes.note(cursor, "has no outcome; add expect or reason"),
     };
     Some(Example { parameters: given?, answers: answers.into_iter().collect::<Option<_>>()?, expected: expected? })
 }

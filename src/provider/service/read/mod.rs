@@ -138,7 +138,7 @@ fn parameters(cursor: &Cursor<'_>, mistakes: &mut Mistakes) -> Option<Vec<Parame
     };
     let mut parameters = Vec::new();
     for (name, value) in map.map(mistakes)? {
-        // One with a mistake is known all the same, so that its uses are no mistakes.
+        // A parameter with a mistake stays known, so that its uses are not reported too.
         parameters.push(parameter(name, &value, mistakes).unwrap_or_else(|| {
             let list = value.key("list").is_some_and(|list| list.node.text() == Some("true"));
             Parameter { name: name.into(), secret: false, list, default: None }

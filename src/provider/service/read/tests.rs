@@ -97,7 +97,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "  ids: {list: true}",
         "  Ids: {list: true}",
-        "6:3: acme.parameters.Ids: the name of a parameter has up to 32 of a-z, 0-9 and _, begins with a letter, and is not session\n18:5: acme.calls[1].for: ids is neither a list parameter nor kept by an earlier call",
+        "6:3: acme.parameters.Ids: the name of a parameter has up to 32 of a-z, 0-9 and _, begins with a letter, and is not session\n18:5: acme.calls[1].for: ids is not a list: name a list parameter, or what an earlier call keeps",
     ),
     (
         "form: {token: \"${token}\"}",
@@ -135,12 +135,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "    get: ${url}v1/${ids}",
         "    get: v1/${ids}",
-        "19:10: acme.calls[1].get: begins neither with a parameter such as ${url} nor with https://HOST/",
+        "19:10: acme.calls[1].get: must begin with a parameter such as ${url}, or with https://HOST/",
     ),
     (
         "    get: ${url}v1/${ids}",
         "    get: https://x${ids}.example/",
-        "19:10: acme.calls[1].get: begins neither with a parameter such as ${url} nor with https://HOST/",
+        "19:10: acme.calls[1].get: must begin with a parameter such as ${url}, or with https://HOST/",
     ),
     (
         "  - for: ids\n    get",
@@ -160,7 +160,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "keep: {project:",
         "keep: {token:",
-        "17:12: acme.calls[0].keep.token: the name token is taken; rename it\n30:5: acme.calls[2].for: project is neither a list parameter nor kept by an earlier call",
+        "17:12: acme.calls[0].keep.token: the name token is taken; rename it\n30:5: acme.calls[2].for: project is not a list: name a list parameter, or what an earlier call keeps",
     ),
     ("when: .ok != true", "when: .ok !! true", "22:19: acme.calls[1].error.when: `.ok ▸!! true`"),
     ("{when: .ok != true, code", "{code", "22:5: acme.calls[1].error: lacks when, the condition of an error; add it"),
@@ -314,7 +314,7 @@ fn examples_are_read_whole() {
     assert_eq!(with("{answers: [{status: 401}], reason: auth}"), "");
     for (example, expected) in [
         ("{expect: []}", "34:5: acme.examples[0]: lacks answers; add one for each request"),
-        ("{answers: []}", "34:5: acme.examples[0]: says not what must come out; add expect or reason"),
+        ("{answers: []}", "34:5: acme.examples[0]: has no outcome; add expect or reason"),
         ("{answers: [], reason: auht}", "34:19: acme.examples[0].reason: is one of"),
         (
             "{answers: [{status: 7}], reason: auth}",
