@@ -1,5 +1,5 @@
-//! Sets the revision that the program reports: `BALANCE_EXPORTER_REVISION`, or the current git commit, or `unknown`. Makes the table of
-//! the services in `catalogue/`.
+//! Sets the revision that the program reports (`BALANCE_EXPORTER_REVISION`, or the current git commit, or `unknown`) and its target. Makes
+//! the table of the services in `catalogue/`.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let given = std::env::var("BALANCE_EXPORTER_REVISION").ok();
     let revision = given.or_else(from_git).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=BALANCE_EXPORTER_REVISION={revision}");
+    println!("cargo::rustc-env=BALANCE_EXPORTER_TARGET={}", std::env::var("TARGET")?);
     catalogue()
 }
 

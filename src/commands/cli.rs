@@ -1,15 +1,28 @@
 //! The command line: options and commands, parsed and checked.
 
 use crate::poll::shard::Shard;
-use clap::{Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::path::{Path, PathBuf};
 
 /// Default of `--web.listen-address`.
 pub const DEFAULT_LISTEN_ADDRESS: &str = "127.0.0.1:10120";
 
+/// Where the configuration is if `--config.file` is not given and the default does not exist.
+const INSTALLED_CONFIG_FILE: &str = "/etc/balance-exporter/exporter.yaml";
+/// What `--version` prints after the name.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (revision ",
+    env!("BALANCE_EXPORTER_REVISION"),
+    ", ",
+    env!("BALANCE_EXPORTER_TARGET"),
+    ")"
+);
+
 /// Polls prepaid services for their balances and serves them to Prometheus.
 #[derive(Debug, Parser)]
-#[command(name = "balance-exporter", version, about, disable_help_subcommand = true, propagate_version = true)]
+#[command(name = "balance-exporter", version = VERSION, about, propagate_version = true)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -19,10 +32,26 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
+impl Cli {
+    /// Parses the command line of this process.
+    ///
+    /// # Errors
+    /// What is not understood, or the text of help or of the version that was asked for.
+    pub fn of_process() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        let stated = matches.value_source("config_file") == Some(ValueSource::CommandLine);
+        if !stated && !cli.options.config_file.exists() && Path::new(INSTALLED_CONFIG_FILE).exists() {
+            cli.options.config_file = INSTALLED_CONFIG_FILE.into();
+        }
+        Ok(cli)
+    }
+}
+
 /// Options of every command, allowed before or after it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Configuration file
+    /// Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml
     #[arg(long = "config.file", value_name = "PATH", default_value = "exporter.yaml", global = true)]
     pub config_file: PathBuf,
     /// Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete
@@ -95,6 +124,8 @@ pub enum Command {
     },
     /// Check that the daemon at the first --web.listen-address is healthy; for containers
     Healthcheck,
+    /// Print the version, as --version does
+    Version,
     /// Run the daemon against built-in simulated providers on loopback; needs no file and no account
     Demo,
 }
@@ -140,8 +171,14 @@ pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let lines =
         text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).map(meant).collect();
     format!("{}; see --help", lines.join("; ").trim_start_matches("error: "))
+}
+
+/// A line in which clap names a similar argument or command, as a question like those of the configuration.
+fn meant(line: &str) -> String {
+    let similar = line.strip_prefix("tip: ").and_then(|tip| tip.split_once(" exists: '")?.1.strip_suffix('\''));
+    similar.map_or_else(|| line.to_owned(), |name| format!("did you mean {name}?"))
 }
 
 /// `HOST:PORT`, where a missing host means all addresses of the machine.

@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::poll::assemble::{self, Assembled, Ready, Unusable};
 use crate::system::stderr;
 use crate::transport::client::Clients;
-use clap::Parser;
+use clap::CommandFactory;
 use cli::{Cli, Command};
 use sockets::SocketError;
 use std::fmt::Display;
@@ -74,7 +74,7 @@ impl Failed {
 /// Runs the program as the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let ended = match Cli::try_parse() {
+    let ended = match Cli::of_process() {
         // The panic itself is logged where it happens.
         Ok(cli) => std::panic::catch_unwind(|| dispatch(cli))
             .unwrap_or_else(|_| Err(Failed::other("internal error; the log says where"))),
@@ -116,6 +116,7 @@ fn dispatch(Cli { options, command }: Cli) -> Result<(), Failed> {
         Some(Command::Try { file, answers, full }) => trial::run(&file, &answers, full),
         Some(Command::Healthcheck) => healthcheck::run(&options),
         Some(Command::Demo) => demo::run(&options),
+        Some(Command::Version) => print(&Cli::command().render_version()),
     }
 }
 

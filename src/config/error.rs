@@ -2,6 +2,7 @@
 //!
 //! serde's messages quote the wrong value, which can be a secret in the wrong place. This module removes it.
 
+use crate::nearest::nearest;
 use crate::problem::{self, Cause, Problem};
 use crate::provider::service::Mistake;
 use crate::yaml::Malformed;
@@ -122,9 +123,11 @@ fn known(message: &str) -> Option<String> {
         let (key, expected) = rest.rsplit_once("`, expected ")?;
         // Anything but a word can be a key and its value without a space between, `password:hunter2`.
         let word = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let meant = nearest(key, expected.split('`').skip(1).step_by(2)).filter(|_| word);
+        let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
         let place = if word { under(place, key) } else { place.trim_end_matches(": ").to_owned() };
         let place = if place.is_empty() { place } else { format!("{place}: ") };
-        return Some(format!("{place}unknown key; expected {expected}"));
+        return Some(format!("{place}unknown key; expected {expected}{meant}"));
     }
     if let Some((place, key)) = around(message, "missing field `", "`") {
         return Some(format!("{}: is missing; add it", under(place, key)));

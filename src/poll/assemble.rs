@@ -127,9 +127,7 @@ impl Findings {
                 format!("services.{0}: stands in for the catalogue's description of {0}", service.description.name)
             }),
         );
-        warnings.extend(self.cleartext.into_iter().map(|source| {
-            format!("{source}: its credentials cross the network in the clear; use an https url if the provider has one")
-        }));
+        warnings.extend(in_the_clear(&self.cleartext));
         if config.others_can_read && !self.plain.is_empty() {
             warnings.push(format!(
                 "{}: others can read this file and the secrets in it ({}); chmod o-r it, or use file:, env: or credential:",
@@ -138,6 +136,22 @@ impl Findings {
             ));
         }
         warnings
+    }
+}
+
+/// One warning for all sources whose credentials cross the network unencrypted.
+fn in_the_clear(sources: &[String]) -> Option<String> {
+    const SHOWN: usize = 5;
+    let fix = "use an https url if the provider has one";
+    match sources {
+        [] => None,
+        [source] => Some(format!("{source}: its credentials cross the network in the clear; {fix}")),
+        _ => {
+            let more = sources.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let shown = sources[..sources.len().min(SHOWN)].join(", ");
+            Some(format!("{} sources send their credentials over the network in the clear: {shown}{more}; {fix}", sources.len()))
+        }
     }
 }
 
@@ -238,6 +252,26 @@ mod tests {
         let config = Config::from_text(Path::new("f.yaml"), &text).expect(provider);
         let Identity(bytes) = assemble(config, &mut Clients::default()).expect("good").sources[0].about.identity;
         bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn credentials_in_the_clear_are_one_warning() {
+        let warnings = |sources: &str| {
+            let config = Config::from_text(Path::new("f.yaml"), sources).expect(sources);
+            assemble(config, &mut Clients::default()).expect("good").warnings
+        };
+        let source =
+            |name: &str, url: &str| format!("  - {{name: {name}, provider: {{mysmpp: {{token: x, url: \"{url}\"}}}}}}\n");
+        let loopback = ["http://127.0.0.1:1/", "http://[::1]/", "http://localhost/", "https://a.example/"];
+        let quiet: String = loopback.iter().enumerate().map(|(i, url)| source(&format!("s{i}"), url)).collect();
+        assert_eq!(warnings(&format!("sources:\n{quiet}")), [""; 0]);
+        let many: String = (0..7).map(|i| source(&format!("s{i}"), "http://a.example/")).collect();
+        assert_eq!(
+            warnings(&format!("sources:\n{many}")),
+            [
+                "7 sources send their credentials over the network in the clear: sources[0] (s0), sources[1] (s1), sources[2] (s2), sources[3] (s3), sources[4] (s4) and 2 more; use an https url if the provider has one"
+            ]
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::problem::{self, Problem};
 use crate::secret::{Secret, SecretRef};
 use reqwest::header::HeaderValue;
 use serde::de::{Deserialize, Deserializer};
-use url::Url;
+use url::{Host, Url};
 
 /// The URL of a provider: `http` or `https`, without credentials and without a fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,17 @@ impl Endpoint {
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.0
+    }
+
+    /// Whether credentials that are sent there cross a network unencrypted.
+    pub(super) fn is_cleartext(&self) -> bool {
+        let loopback = match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        self.0.scheme() == "http" && !loopback
     }
 
     /// The part of the URL that selects an account.
@@ -124,7 +135,7 @@ impl Build {
     pub fn endpoint(&mut self, given: Option<&Endpoint>, default: &'static str) -> Endpoint {
         #[expect(clippy::expect_used, reason = "the default is a constant that a test parses")]
         let endpoint = given.cloned().unwrap_or_else(|| Endpoint::parse(default).expect("a good default"));
-        self.cleartext |= endpoint.url().scheme() == "http";
+        self.cleartext |= endpoint.is_cleartext();
         self.identify("url", &service(endpoint.url()));
         self.url = Some(endpoint.url().clone());
         endpoint

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 pub use mask::Mask;
 
+/// Where credentials are looked for if systemd passes none: where an installed service has them, so that `check` and `poll` find them.
+const CREDENTIALS: &str = "/etc/balance-exporter/credentials";
 /// Largest secret file, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
@@ -52,7 +54,8 @@ pub enum SecretRef {
     File(PathBuf),
     /// In an environment variable.
     Env(String),
-    /// In a file below `$CREDENTIALS_DIRECTORY`, where systemd puts what `LoadCredential=` names.
+    /// In a file below `$CREDENTIALS_DIRECTORY`, where systemd puts what `LoadCredential=` names. Where that is not set, below
+    /// `/etc/balance-exporter/credentials`.
     Credential(String),
 }
 
@@ -65,9 +68,16 @@ pub enum SecretError {
     /// The credential's name would lead out of its directory.
     #[error("a credential is named by a plain file name; name it as LoadCredential= does")]
     NotAFileName,
-    /// systemd has passed no credentials, and so not the one of this name.
-    #[error("$CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential={0}:PATH, or use file: PATH")]
-    NoDirectory(String),
+    /// systemd has passed no credentials, and the directory of an installed service does not have this one.
+    #[error(
+        "$CREDENTIALS_DIRECTORY is not set and {CREDENTIALS}/{name} cannot be read: {source}; start the service with LoadCredential={name}:PATH, put the secret there, or use file: PATH"
+    )]
+    NoDirectory {
+        /// Of the credential.
+        name: String,
+        /// As the system reports it.
+        source: io::Error,
+    },
     /// The file cannot be read.
     #[error("cannot read the secret file {}: {source}; create it or correct the path", path.display())]
     Unreadable {
@@ -125,8 +135,13 @@ fn read_credential(name: &str) -> Result<Read, SecretError> {
     if name.is_empty() || name.contains('/') || name == "." || name == ".." {
         return Err(SecretError::NotAFileName);
     }
-    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| SecretError::NoDirectory(name.to_owned()))?;
-    read_file(&Path::new(&directory).join(name))
+    match std::env::var_os("CREDENTIALS_DIRECTORY") {
+        Some(directory) => read_file(&Path::new(&directory).join(name)),
+        None => match read_file(&Path::new(CREDENTIALS).join(name)) {
+            Err(SecretError::Unreadable { source, .. }) => Err(SecretError::NoDirectory { name: name.to_owned(), source }),
+            read => read,
+        },
+    }
 }
 
 fn read_file(path: &Path) -> Result<Read, SecretError> {

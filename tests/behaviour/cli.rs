@@ -20,8 +20,12 @@ fn failure<const N: usize>(arguments: [&str; N], code: i32) -> String {
 #[test]
 fn version_and_help_go_to_standard_output() {
     let version = run(["--version"]);
-    assert_eq!(text(&version.stdout), concat!("balance-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
-    assert_eq!(text(&run(["check", "--version"]).stdout), concat!("balance-exporter-check ", env!("CARGO_PKG_VERSION"), "\n"));
+    let (name, rest) =
+        text(&version.stdout).split_once(" (revision ").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a revision");
+    assert_eq!(name, concat!("balance-exporter ", env!("CARGO_PKG_VERSION")));
+    assert!(rest.contains("-linux-") && rest.ends_with(")\n"), "{rest}");
+    assert_eq!(text(&run(["version"]).stdout), text(&version.stdout));
+    assert_eq!(text(&run(["help", "poll"]).stdout), text(&run(["poll", "--help"]).stdout));
     let help = run(["--help"]);
     for word in [
         "check",
@@ -43,7 +47,10 @@ fn version_and_help_go_to_standard_output() {
 
 #[test]
 fn a_wrong_command_line_exits_with_2() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 10] = [
+        (&["chek"], "unrecognized subcommand 'chek'; did you mean check?; see --help"),
+        (&["--config", "x"], "unexpected argument '--config' found; did you mean --config.file?; see --help"),
+        (&["poll", "--explian"], "unexpected argument '--explian' found; did you mean --explain?; see --help"),
         (&["--nonsense"], "unexpected argument '--nonsense' found"),
         (&["nonsense"], "unrecognized subcommand 'nonsense'"),
         (
@@ -86,7 +93,7 @@ fn a_bad_file_exits_with_78() {
 
 #[test]
 fn check_polls_nothing_and_says_good() {
-    let configured = Configured::new("sources:\n  - {name: a, provider: {mysmpp: {url: \"http://127.0.0.1:1/\", token: x}}}\n");
+    let configured = Configured::new("sources:\n  - {name: a, provider: {mysmpp: {url: \"http://192.0.2.1/\", token: x}}}\n");
     let output = run(["check", "--config.file", configured.path()]);
     assert_eq!(text(&output.stdout), format!("{}: good, 1 source\n", configured.path()));
     assert!(output.status.success());

@@ -26,11 +26,14 @@ fn whole_files() -> Vec<(String, &'static str)> {
         (String::new(), "f.yaml:1:1: sources: is missing; add it"),
         ("- a\n".to_owned(), "f.yaml:1:1: found sequence, expected a map with the key sources"),
         ("defaults: {interval: 5m}\n".to_owned(), "f.yaml:1:1: sources: is missing; add it"),
-        (format!("source: []\n{good}"), "f.yaml:1:1: source: unknown key; expected one of `defaults`, `services`, `sources`"),
+        (
+            format!("source: []\n{good}"),
+            "f.yaml:1:1: source: unknown key; expected one of `defaults`, `services`, `sources`; did you mean sources?",
+        ),
         (format!("{good}sources: []\n"), "f.yaml:1:1: sources: appears twice; drop one"),
         (
             format!("defaults: {{intervall: 5m}}\n{good}"),
-            "f.yaml:1:12: defaults.intervall: unknown key; expected one of `interval`, `timeout`, `max_age`, `proxy`, `ca_file`",
+            "f.yaml:1:12: defaults.intervall: unknown key; expected one of `interval`, `timeout`, `max_age`, `proxy`, `ca_file`; did you mean interval?",
         ),
         (format!("defaults: 5m\n{good}"), "f.yaml:1:11: defaults: found string, expected a map of defaults"),
         (
@@ -153,7 +156,7 @@ fn keys() -> Vec<(&'static str, &'static str)> {
     vec![
         (
             "intervall: 5m",
-            "f.yaml:4:5: sources[0].intervall: unknown key; expected one of `name`, `interval`, `timeout`, `max_age`, `proxy`, `ca_file`, `provider`, `low`",
+            "f.yaml:4:5: sources[0].intervall: unknown key; expected one of `name`, `interval`, `timeout`, `max_age`, `proxy`, `ca_file`, `provider`, `low`; did you mean interval?",
         ),
         ("interval: 5", "f.yaml:4:15: sources[0].interval: a bare number has no unit; write 30s, 5m or 1h"),
         ("interval: 0.5", "f.yaml:4:15: sources[0].interval: a bare number has no unit; write 30s, 5m or 1h"),
@@ -178,7 +181,7 @@ fn keys() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "low: {sums: {warning: 1}}",
-            "f.yaml:4:11: sources[0].low.sums: unknown key; expected one of `amount`, `accounts`, `sms`, `areas`, `units`",
+            "f.yaml:4:11: sources[0].low.sums: unknown key; expected one of `amount`, `accounts`, `sms`, `areas`, `units`; did you mean sms?",
         ),
         ("low: {amount: 5}", "f.yaml:4:19: sources[0].low.amount: found integer, expected a map with warning, critical or both"),
         ("low: {amount: {warn: 5}}", "f.yaml:4:20: sources[0].low.amount.warn: unknown key; expected `warning` or `critical`"),
@@ -321,7 +324,7 @@ fn providers() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "mysmpp: {token: {credential: x}}",
-            "f.yaml: sources[0].provider.mysmpp.token: $CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential=x:PATH, or use file: PATH",
+            "f.yaml: sources[0].provider.mysmpp.token: $CREDENTIALS_DIRECTORY is not set and /etc/balance-exporter/credentials/x cannot be read: No such file or directory (os error 2); start the service with LoadCredential=x:PATH, put the secret there, or use file: PATH",
         ),
         ("atisu: {token: x}", "f.yaml:4:14: sources[0].provider.atisu.ati_code: is missing; add it"),
         (

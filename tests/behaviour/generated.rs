@@ -9,6 +9,11 @@ use clap_mangen::roff::{Roff, bold, italic, roman};
 
 const NAME: &str = "balance-exporter";
 
+/// The command line with a version that does not change with each commit.
+fn command() -> Command {
+    Cli::command().version(env!("CARGO_PKG_VERSION"))
+}
+
 /// Compares a committed file with its generated content. With `UPDATE_GOLDEN` set, writes the file first.
 fn up_to_date(path: &str, generated: &[u8]) {
     let file = repository(path);
@@ -32,7 +37,7 @@ fn completions_are_up_to_date() {
     ];
     for (shell, path) in files {
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+        clap_complete::generate(shell, &mut command(), NAME, &mut script);
         if shell == Shell::Fish {
             script = without_dots(&String::from_utf8(script).expect("UTF-8")).into_bytes();
         }
@@ -55,14 +60,14 @@ fn the_man_page_is_up_to_date() {
 }
 
 fn man_page() -> std::io::Result<Vec<u8>> {
-    let man = Man::new(Cli::command()).manual("User Commands");
+    let man = Man::new(command()).manual("User Commands");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
-    commands(&Cli::command()).to_writer(&mut page)?;
+    commands(&command()).to_writer(&mut page)?;
     closing().to_writer(&mut page)?;
     Ok(page)
 }

@@ -113,7 +113,7 @@ impl Settings {
             for text in values.texts(index) {
                 let name = &*self.description.parameters[index].name;
                 let endpoint = Endpoint::parse(text.expose()).map_err(|what| Problem::at(name, what))?;
-                build.cleartext |= endpoint.url().scheme() == "http";
+                build.cleartext |= endpoint.is_cleartext();
                 if build.url.is_none() {
                     build.url = Some(endpoint.url().clone());
                 }
