@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_balance_exporter_global_optspecs
-    string join \n config-file= shard= web-listen-address= web-systemd-socket web-config-file= web-telemetry-path= web-enable-lifecycle storage-path= log-level= log-format= h/help V/version
+    string join \n config-file= config-auto-reload-interval= shard= web-listen-address= web-systemd-socket web-config-file= web-telemetry-path= web-enable-lifecycle storage-path= log-level= log-format= h/help V/version
 end
 
 function __fish_balance_exporter_needs_command
@@ -26,6 +26,7 @@ function __fish_balance_exporter_using_subcommand
 end
 
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l config.file -d 'Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l config.auto-reload-interval -d 'Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default' -r
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l shard -d 'Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete' -r
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
@@ -51,6 +52,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "v
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "demo" -d 'Run the daemon against built-in simulated providers on loopback; needs no file and no account'
 complete -c balance-exporter -n "__fish_balance_exporter_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l config.file -d 'Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l config.auto-reload-interval -d 'Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l shard -d 'Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand check" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
@@ -71,6 +73,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" 
 json\t'For programs'
 metrics\t'Prometheus text format, as on `/metrics`'"
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l config.file -d 'Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l config.auto-reload-interval -d 'Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l shard -d 'Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
@@ -90,6 +93,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" 
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand poll" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l config.file -d 'Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l config.auto-reload-interval -d 'Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l shard -d 'Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
@@ -108,6 +112,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand servic
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand services" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l answer -d 'File with an answer, - for standard input; repeatable, in the order of the calls. It holds a body, or status line, headers and body as `curl -i` prints them' -r -F
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l config.file -d 'Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l config.auto-reload-interval -d 'Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l shard -d 'Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
@@ -126,6 +131,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand try" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.file -d 'Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l config.auto-reload-interval -d 'Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l shard -d 'Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
@@ -143,6 +149,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand health
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand healthcheck" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand version" -l config.file -d 'Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand version" -l config.auto-reload-interval -d 'Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand version" -l shard -d 'Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand version" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand version" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F
@@ -160,6 +167,7 @@ complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand versio
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand version" -s V -l version -d 'Print version'
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l config.file -d 'Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml' -r -F
+complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l config.auto-reload-interval -d 'Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l shard -d 'Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.listen-address -d 'Address to listen on: HOST:PORT, [IPv6]:PORT or :PORT; repeatable' -r
 complete -c balance-exporter -n "__fish_balance_exporter_using_subcommand demo" -l web.config.file -d 'Web configuration file: TLS, users and headers, in the format of the Prometheus exporter toolkit' -r -F

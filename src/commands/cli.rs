@@ -4,6 +4,7 @@ use crate::poll::shard::Shard;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Default of `--web.listen-address`.
 pub const DEFAULT_LISTEN_ADDRESS: &str = "127.0.0.1:10120";
@@ -54,6 +55,9 @@ pub struct Options {
     /// Configuration file; where the default does not exist, /etc/balance-exporter/exporter.yaml
     #[arg(long = "config.file", value_name = "PATH", default_value = "exporter.yaml", global = true)]
     pub config_file: PathBuf,
+    /// Look at this pace whether the configuration, or a file that it names, has changed, and reload; off by default
+    #[arg(long = "config.auto-reload-interval", value_name = "DURATION", global = true, value_parser = pace)]
+    pub auto_reload_interval: Option<Duration>,
     /// Poll only this part of the sources: 0/3, 1/3 and 2/3 are disjoint and complete
     #[arg(long = "shard", value_name = "INDEX/COUNT", global = true)]
     pub shard: Option<Shard>,
@@ -189,6 +193,12 @@ fn listen_address(text: &str) -> Result<String, String> {
         return Err("an IPv6 address needs brackets; write [::1]:10120".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn pace(text: &str) -> Result<Duration, &'static str> {
+    let pace = humantime::parse_duration(text).map_err(|_| "not a duration; write 30s or 5m")?;
+    let day = Duration::from_secs(24 * 60 * 60);
+    if (Duration::from_secs(1)..=day).contains(&pace) { Ok(pace) } else { Err("write 1s to 1d") }
 }
 
 fn telemetry_path(text: &str) -> Result<String, &'static str> {

@@ -1,5 +1,6 @@
 //! The daemon, which runs if no command is given.
 
+use super::watch::Watched;
 use super::{Failed, assemble, block_on};
 use crate::commands::cli::Options;
 use crate::commands::sockets::Places;
@@ -13,8 +14,9 @@ use crate::state::clock::Moment;
 use crate::state::disk::{InUse, SavedState, Storage};
 use crate::system::lane::Lane;
 use crate::transport::client::Clients;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -31,7 +33,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
         }
         assemble(config, &mut clients.lock().unwrap_or_else(PoisonError::into_inner))
     };
-    block_on(async { serve(Signals::new()?, Arc::new(read), places, options).await })
+    let watch = options.auto_reload_interval.map(|interval| (options.config_file.clone(), interval));
+    block_on(async { serve(Signals::new()?, Arc::new(read), watch, places, options).await })
 }
 
 /// The daemon's signals. As long as this exists, none of them kills the process.
@@ -60,7 +63,13 @@ async fn stop_requested(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 /// Starts the daemon, logs that, and runs it until a signal stops it.
-pub(super) async fn serve(signals: Signals, read: Read, places: Places, options: &Options) -> Result<(), Failed> {
+pub(super) async fn serve(
+    signals: Signals,
+    read: Read,
+    watch: Option<(PathBuf, Duration)>,
+    places: Places,
+    options: &Options,
+) -> Result<(), Failed> {
     let Signals { mut terminate, mut interrupt, hangup } = signals;
     let started = tokio::select! {
         biased;
@@ -68,11 +77,14 @@ pub(super) async fn serve(signals: Signals, read: Read, places: Places, options:
             tracing::info!("stopping before the start is complete");
             return Ok(());
         }
-        started = Started::of(read.clone(), places, options) => started?,
+        started = Started::of(read.clone(), watch, places, options) => started?,
     };
-    let Started { sources, web, storage, listeners } = started;
+    let Started { watched, sources, web, storage, listeners } = started;
     let (reloader, reloads) = reload::channel();
     tokio::spawn(reload_at(hangup, reloader.clone()));
+    if let Some(watched) = watched {
+        tokio::spawn(watched.run(reloader.clone()));
+    }
     for listener in &listeners {
         let address = listener.local_addr().map_err(Failed::other)?;
         tracing::info!(%address, path = options.telemetry_path, "listening");
@@ -99,6 +111,7 @@ pub(super) async fn serve(signals: Signals, read: Read, places: Places, options:
 
 /// The outcome of a start.
 struct Started {
+    watched: Option<Watched>,
     sources: Vec<Ready>,
     web: Web,
     storage: Option<(Arc<Storage>, SavedState)>,
@@ -107,16 +120,18 @@ struct Started {
 
 impl Started {
     /// Loads, opens and listens. Each step can hang; a caller that stops waiting abandons it.
-    async fn of(read: Read, places: Places, options: &Options) -> Result<Self, Failed> {
+    async fn of(read: Read, watch: Option<(PathBuf, Duration)>, places: Places, options: &Options) -> Result<Self, Failed> {
         let lane = Lane::new("start", 1);
         let cannot = |error| Failed::other(format!("cannot start: {error}"));
+        // Before the configuration is read, so that no later change is missed.
+        let watched = lane.run(move || watch.map(|(file, interval)| Watched::new(file, interval))).await.map_err(cannot)?;
         let sources = lane.run(move || read()).await.map_err(cannot)??;
         let file = options.web_config_file.clone();
         let web = lane.run(move || Web::open(file.as_deref())).await.map_err(cannot)??;
         let directory = options.storage_path.clone();
         let storage = lane.run(move || directory.as_deref().map(open).transpose()).await.map_err(cannot)??;
         let listeners = places.listen(&lane).await?;
-        Ok(Self { sources, web, storage, listeners })
+        Ok(Self { watched, sources, web, storage, listeners })
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
             "# The demo polls stand-in providers, in whose world an hour is 30 seconds, with this configuration:\n{text}"
         )));
         tokio::select! {
-            ended = daemon::serve(signals, Arc::new(move || sources(&text)), places, options) => ended,
+            ended = daemon::serve(signals, Arc::new(move || sources(&text)), None, places, options) => ended,
             never = turn(&world) => match never {},
         }
     })

@@ -10,6 +10,7 @@ mod poll;
 mod services;
 mod sockets;
 mod trial;
+mod watch;
 
 use crate::config::{Config, ConfigError};
 use crate::poll::assemble::{self, Assembled, Ready, Unusable};

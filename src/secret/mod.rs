@@ -135,13 +135,19 @@ fn read_credential(name: &str) -> Result<Read, SecretError> {
     if name.is_empty() || name.contains('/') || name == "." || name == ".." {
         return Err(SecretError::NotAFileName);
     }
-    match std::env::var_os("CREDENTIALS_DIRECTORY") {
-        Some(directory) => read_file(&Path::new(&directory).join(name)),
-        None => match read_file(&Path::new(CREDENTIALS).join(name)) {
-            Err(SecretError::Unreadable { source, .. }) => Err(SecretError::NoDirectory { name: name.to_owned(), source }),
-            read => read,
-        },
+    match read_file(&credential_file(name)) {
+        Err(SecretError::Unreadable { source, .. }) if std::env::var_os("CREDENTIALS_DIRECTORY").is_none() => {
+            Err(SecretError::NoDirectory { name: name.to_owned(), source })
+        }
+        read => read,
     }
+}
+
+/// The file of a credential.
+#[must_use]
+pub fn credential_file(name: &str) -> PathBuf {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").unwrap_or_else(|| CREDENTIALS.into());
+    Path::new(&directory).join(name)
 }
 
 fn read_file(path: &Path) -> Result<Read, SecretError> {

@@ -40,6 +40,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "state",
             "system",
             "transport",
+            "yaml",
         ],
     ),
 ];

@@ -203,3 +203,31 @@ async fn a_thousand_reloads_cause_no_gap_and_no_leak() {
     assert!(threads(&last) <= threads(&first) + 4, "{} threads, {} before", threads(&last), threads(&first));
     assert_eq!(hanging.requests().len(), 1, "the hanging poll of an unchanged source continues");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_changed_file_is_noticed_without_a_signal() {
+    let (_, stand_in) = gateway("token of a test").await;
+    let configured = Configured::new("");
+    let token = configured.directory.path().join("token");
+    std::fs::write(&token, "wrong token").expect("a file");
+    let url = stand_in.url("/json/balance.php");
+    let source = |name: &str| {
+        format!(
+            "sources: [{{name: {name}, interval: 1h, provider: {{mysmpp: {{url: \"{url}\", token: {{file: {}}}}}}}}}]\n",
+            token.display()
+        )
+    };
+    std::fs::write(&configured.file, source("a")).expect("a file");
+    let daemon = Daemon::start_with(configured.path(), &["--config.auto-reload-interval", "1s"], &mut binary());
+    daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"a\"} 0").await;
+    // A secret file that the configuration names.
+    std::fs::write(&token, "token of a test").expect("a file");
+    daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"a\"} 1").await;
+    // The configuration itself, first with a mistake.
+    std::fs::write(&configured.file, "sources: [").expect("a file");
+    daemon.metrics_with("balance_exporter_config_last_reload_successful 0").await;
+    std::fs::write(&configured.file, source("b")).expect("a file");
+    let metrics = daemon.metrics_with("balance_up{provider=\"mysmpp\",source=\"b\"} 1").await;
+    assert_eq!(sources(&metrics), ["b".to_owned()].into());
+    assert!(metrics.contains("balance_exporter_config_last_reload_successful 1"), "{metrics}");
+}
