@@ -190,7 +190,7 @@ mod tests {
         let cases = [
             (
                 "a.b: unknown field `pasword`, expected one of `login`, `password`",
-                "a.b.pasword: unknown key; expected one of `login`, `password`",
+                "a.b.pasword: unknown key; expected one of `login`, `password`; did you mean password?",
             ),
             ("a.b: unknown field `password:hunter2`, expected `x`", "a.b: unknown key; expected `x`"),
             ("unknown field `Hunter 2`, expected `x`", "unknown key; expected `x`"),

@@ -33,7 +33,7 @@ impl NumberFormat {
         }
         let unit = self.unit.as_deref().map(str::trim);
         if unit.is_some_and(|unit| unit.is_empty() || unit.contains(|c: char| c.is_numeric() || is_sign(c) || c.is_control())) {
-            return Some(("unit", "is what stands beside the number; no digits, plus or minus"));
+            return Some(("unit", "is the text next to the number, without digits, plus and minus"));
         }
         None
     }
