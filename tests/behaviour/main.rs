@@ -32,6 +32,7 @@ mod real_parts;
 mod reload;
 mod restore;
 mod secrets;
+mod services_config;
 mod shards;
 mod simulated;
 mod simulation;
