@@ -124,7 +124,7 @@ impl Findings {
         }
         warnings.extend(
             config.services.iter().filter(|service| service.replaces).map(|service| {
-                format!("services.{0}: stands in for the catalogue's description of {0}", service.description.name)
+                format!("services.{0}: replaces the catalogue's description of {0}", service.description.name)
             }),
         );
         warnings.extend(in_the_clear(&self.cleartext));

@@ -207,7 +207,7 @@ fn consistent(cursor: &Cursor<'_>, rule: &ReadingRule, mistakes: &mut Mistakes) 
         note("currency", "belongs to amounts; drop it");
     }
     if !rule.format.unlimited.is_empty() && !has(&[Units, Sms]) {
-        note("unlimited", "is for units and sms; money is never unlimited");
+        note("unlimited", "only units and sms can be unlimited; drop it");
     }
     if matches!(rule.missing, Missing::Is(_)) && !money && !has(&[Units, Sms]) {
         note("missing", "a number is for amounts, units and sms; write skip or fail");

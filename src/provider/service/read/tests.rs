@@ -238,7 +238,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "expires: .until,",
         "expires: .until, unlimited: [-1],",
-        "32:34: acme.calls[2].readings[0].unlimited: is for units and sms; money is never unlimited",
+        "32:34: acme.calls[2].readings[0].unlimited: only units and sms can be unlimited; drop it",
     ),
     (
         "expires: .until,",
