@@ -57,13 +57,13 @@ pub struct Config {
     pub services: Vec<OwnService>,
     /// The names of all sources in the file, including those left out.
     pub names: Vec<String>,
-    /// Whether users outside the file's group can read it. A secret should not stand in it then.
+    /// Whether users outside the file's group can read it. Such a file should contain no secret.
     pub others_can_read: bool,
 }
 
 /// One configured source.
 pub struct Source {
-    /// Where it stands in the file: `sources[0]`.
+    /// Its place in the file: `sources[0]`.
     pub place: String,
     /// Unique, `[a-zA-Z0-9_.-]{1,64}`.
     pub name: Arc<str>,

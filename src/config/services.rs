@@ -9,20 +9,20 @@ use std::sync::Arc;
 
 /// A service that the file describes.
 pub struct OwnService {
-    /// Where it stands.
+    /// Its position in the file.
     pub(crate) at: Position,
-    /// Compiled.
+    /// The compiled description.
     pub(crate) description: Arc<Description>,
-    /// What must come of its examples.
+    /// Its examples, each with its position and place.
     pub(crate) examples: Vec<(Position, String, Example)>,
-    /// Whether it stands in for a service of the catalogue.
+    /// Whether it replaces a service of the catalogue.
     pub(crate) replaces: bool,
 }
 
-/// What the file says of services.
+/// The services of the file and their settings.
 #[derive(Default)]
 pub(super) struct Services {
-    /// Those that it describes, in its order.
+    /// The services that the file describes, in its order.
     pub(super) own: Vec<OwnService>,
     /// The settings of the sources that use services, by the index of the source.
     pub(super) settings: BTreeMap<usize, Settings>,

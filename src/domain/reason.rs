@@ -12,7 +12,7 @@ macro_rules! reasons {
             /// Every reason, in the order of the contract.
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
 
-            /// The reason as it stands in labels and logs.
+            /// The reason in labels and logs.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }

@@ -13,7 +13,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The severity as it stands in labels.
+    /// The value of the label `severity`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -14,7 +14,7 @@ pub enum WalletKind {
 }
 
 impl WalletKind {
-    /// The kind as it stands in labels.
+    /// The kind in labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -110,7 +110,7 @@ fn resolve(config: &Config, findings: &mut Findings) -> Result<Vec<Resolved>, Pr
 /// What is found on the way and calls for a warning.
 #[derive(Default)]
 struct Findings {
-    /// Places of secrets that stand in the file itself.
+    /// Places of secrets that are written in the file itself.
     plain: Vec<String>,
     /// Sources whose credentials cross the network unencrypted.
     cleartext: Vec<String>,

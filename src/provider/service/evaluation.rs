@@ -38,7 +38,7 @@ impl Compiled {
 }
 
 impl Which {
-    /// As it stands in messages.
+    /// As messages show it.
     pub(super) fn place(self) -> String {
         match self {
             Self::Session(i) => format!("session.calls[{i}]"),

@@ -29,7 +29,7 @@ pub(crate) struct Read {
     pub(crate) description: Option<Arc<Description>>,
     /// Its examples, with their places. Those with mistakes are left out.
     pub(crate) examples: Vec<(Position, String, Example)>,
-    /// Whether it stands in for a service of the catalogue.
+    /// Whether it replaces a service of the catalogue.
     pub(crate) replaces: bool,
     /// In the order of the text.
     pub(crate) mistakes: Vec<Mistake>,
