@@ -123,9 +123,11 @@ impl Findings {
             warnings.push("sources: no source is configured, so nothing is polled".to_owned());
         }
         warnings.extend(
-            config.services.iter().filter(|service| service.replaces).map(|service| {
-                format!("services.{0}: replaces the catalogue's description of {0}", service.description.name)
-            }),
+            config
+                .services
+                .iter()
+                .filter(|service| service.replaces)
+                .map(|service| format!("services.{0}: replaces the catalogue's description of {0}", service.description.name)),
         );
         warnings.extend(in_the_clear(&self.cleartext));
         if config.others_can_read && !self.plain.is_empty() {
